@@ -1,0 +1,124 @@
+"""Settings come from four places, in order, and a bad one says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from bulk_transcribe.config import ParallelConfig, Settings, load
+from bulk_transcribe.core.order import Order
+from bulk_transcribe.errors import ConfigError
+
+
+def test_flags_beat_environment_beats_dotenv_beats_toml(tmp_path: Path) -> None:
+    (tmp_path / "bulk-transcribe.toml").write_text(
+        'rate_limit_rpm = 10\ncaptions_rpm = 11\nmodel = "toml"\norder = "input"\n'
+    )
+    (tmp_path / ".env").write_text(
+        "BULK_TRANSCRIBE_RATE_LIMIT_RPM=20\nBULK_TRANSCRIBE_CAPTIONS_RPM=21\n"
+        "BULK_TRANSCRIBE_MODEL=dotenv\n"
+    )
+    environ = {"BULK_TRANSCRIBE_RATE_LIMIT_RPM": "30", "BULK_TRANSCRIBE_CAPTIONS_RPM": "31"}
+
+    loaded = load({"rate_limit_rpm": 40, "model": None}, environ, tmp_path)
+
+    assert loaded.settings.rate_limit_rpm == 40
+    assert loaded.settings.captions_rpm == 31
+    assert loaded.settings.model == "dotenv"
+    assert loaded.settings.order is Order.INPUT
+    assert loaded.origins["rate_limit_rpm"] == "flag"
+    assert loaded.origins["captions_rpm"] == "environment variable BULK_TRANSCRIBE_CAPTIONS_RPM"
+    assert loaded.origins["model"] == "BULK_TRANSCRIBE_MODEL in .env"
+    assert loaded.origins["order"].endswith("bulk-transcribe.toml")
+    assert loaded.origins["out"] == "default"
+
+
+def test_the_data_folder_holds_a_toml_file_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text('languages = ["de", "en"]\n')
+
+    loaded = load({}, {"BULK_TRANSCRIBE_HOME": str(home)}, tmp_path)
+
+    assert loaded.settings.languages == ("de", "en")
+    assert loaded.settings.database_path.parent == home
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    assert load({}, {"BULK_TRANSCRIBE_MODEL": ""}, tmp_path).settings.model == "WhisperLargeV3"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("BULK_TRANSCRIBE_MAX_CONCURRENT", "auto", "auto"),
+        ("BULK_TRANSCRIBE_MAX_CONCURRENT", "7", 7),
+        ("BULK_TRANSCRIBE_FORMATS", "md, vtt,md", ("md", "vtt")),
+        ("BULK_TRANSCRIBE_CLOCK_SPEED", "20", 20.0),
+    ],
+)
+def test_values_are_read_with_their_types(
+    tmp_path: Path, name: str, text: str, expected: object
+) -> None:
+    settings = load({}, {name: text}, tmp_path).settings
+
+    assert expected in {getattr(settings, f) for f in ("max_concurrent", "formats", "clock_speed")}
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"BULK_TRANSCRIBE_MAX_CONCURRENT": "0"}, "outside 1 to 512"),
+        ({"BULK_TRANSCRIBE_MAX_CONCURRENT": "many"}, "a whole number is needed"),
+        ({"BULK_TRANSCRIBE_RATE_LIMIT_RPM": "0"}, "lets nothing through"),
+        ({"BULK_TRANSCRIBE_RATE_LIMIT_RPM": "3.5"}, "a whole number is needed"),
+        ({"BULK_TRANSCRIBE_RATE_LIMIT_MODE": "fast"}, "'fast' is not a limit mode"),
+        ({"BULK_TRANSCRIBE_FORMATS": "pdf"}, "choose from md, srt, vtt, txt, json"),
+        ({"BULK_TRANSCRIBE_SOURCES": ","}, "choose from captions, deapi"),
+        ({"BULK_TRANSCRIBE_ORDER": "random"}, "choose one of shortest-first"),
+        ({"DEAPI_BASE_URL": "ftp://x"}, "not an http or https address"),
+        ({"BULK_TRANSCRIBE_CLOCK_SPEED": "0"}, "must be above 0"),
+        ({"BULK_TRANSCRIBE_CLOCK_SPEED": "nan"}, "must be above 0"),
+    ],
+)
+def test_a_bad_value_is_named_and_refused(
+    tmp_path: Path, environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({}, environ, tmp_path)
+    assert message in str(caught.value)
+
+
+def test_a_misspelt_name_in_the_file_gets_the_nearest_right_one(tmp_path: Path) -> None:
+    (tmp_path / "bulk-transcribe.toml").write_text("rate_limit_rmp = 5\n")
+    with pytest.raises(ConfigError, match="Did you mean rate_limit_rpm"):
+        load({}, {}, tmp_path)
+
+
+def test_a_key_never_shows_in_repr_public_or_errors(tmp_path: Path) -> None:
+    settings = load({}, {"DEAPI_API_KEY": "12|planted-secret"}, tmp_path).settings
+
+    assert "planted" not in repr(settings)
+    assert settings.public()["deapi_api_key"] == "set"
+    assert settings.secrets == ("12|planted-secret",)
+    with pytest.raises(ConfigError) as caught:
+        load({}, {"DEAPI_API_KEY": "12|planted\x00secret"}, tmp_path)
+    assert "planted" not in str(caught.value)
+
+
+def test_the_parallel_section_is_off_by_default_and_sequential_is_one_slot() -> None:
+    assert ParallelConfig().slots == 1
+    assert ParallelConfig(max_concurrent=5).slots == 1
+    assert ParallelConfig(max_concurrent=5, enable_parallel=True).slots == 5
+    assert Settings().parallel.slots == 1
+    assert Settings(max_concurrent="auto").parallel.slots == "auto"
+
+
+def test_the_parallel_section_says_what_is_wrong() -> None:
+    section = ParallelConfig(max_concurrent=900, enable_parallel=True, ui_preserve_mode=False)
+
+    assert not section.validate_config()
+    assert not section.is_ui_compatible()
+    assert section.can_fallback_to_sequential()
+    assert len(section.problems()) == 2
+    assert not ParallelConfig(max_concurrent=50, enable_parallel=True).is_ui_compatible()
+    assert ParallelConfig(max_concurrent=10, enable_parallel=True).is_ui_compatible()
