@@ -150,8 +150,17 @@ class CaptionFetcher(Protocol):
 class PaidService(Protocol):
     """The paid transcription service. No call repeats a POST by itself."""
 
-    def submit(self, video_url: str, ticket: Ticket) -> str:
+    def submit(
+        self, video_url: str, ticket: Ticket, *, on_sending: Callable[[], None] | None = None
+    ) -> str:
         """Send one paid request; the request id.
+
+        Args:
+            video_url: The video's address.
+            ticket: For the permit.
+            on_sending: Called once the permit is granted, right before the first byte goes out.
+                If it raises, nothing is sent, the permit is given back and its error comes out
+                unchanged. Whatever is raised before that call was certainly never sent.
 
         Raises:
             RetryableError: with `never_sent` or `refused` it was not accepted; with neither it
