@@ -1,10 +1,14 @@
 """How long a job takes: the brief's estimate, and what is learned from the batch."""
 
 import math
+import random
+import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bulk_transcribe.core.jobtime import estimate_processing_time_s
+from bulk_transcribe.core.jobtime import JobTimeModel, estimate_processing_time_s
 
 
 @pytest.mark.parametrize(
@@ -25,3 +29,187 @@ def test_the_estimate_is_fifteen_seconds_and_eight_a_minute_at_most_three_hundre
     duration_s: float | None, expected_s: float
 ) -> None:
     assert estimate_processing_time_s(duration_s) == pytest.approx(expected_s)
+
+
+def the_services_time_s(duration_s: float, rng: random.Random, factor: float = 1.0) -> float:
+    """The brief's law with 15 % of noise, `factor` times slower."""
+    return factor * (15 + 8 * duration_s / 60) * max(0.3, rng.gauss(1, 0.15))
+
+
+def taught(jobs: int, *, factor: float = 1.0, outliers: float = 0.0, seed: int = 1) -> JobTimeModel:
+    """A model that saw so many jobs within a second of their end."""
+    rng = random.Random(seed)
+    model = JobTimeModel()
+    for _ in range(jobs):
+        duration_s = rng.uniform(60, 1800)
+        took_s = the_services_time_s(duration_s, rng, factor)
+        if rng.random() < outliers:
+            took_s *= rng.uniform(3, 50)
+        model.observe(duration_s, done_by_s=took_s + 0.5, not_done_at_s=took_s - 0.5)
+    return model
+
+
+def test_before_the_first_job_the_model_says_what_the_brief_says_with_a_wide_spread() -> None:
+    model = JobTimeModel()
+    for duration_s, widest in ((60.0, 0.7), (300.0, 0.7), (1800.0, 0.7), (None, 1.2)):
+        estimate_s = estimate_processing_time_s(duration_s)
+        assert model.quantile_s(duration_s, 0.5) == pytest.approx(estimate_s, rel=0.06)
+        spread = model.quantile_s(duration_s, 0.84) / estimate_s - 1
+        assert 0.15 < spread < widest
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("outliers", [0.0, 0.08])
+def test_sixty_jobs_teach_a_service_of_any_speed_and_stuck_jobs_do_not_spoil_it(
+    factor: float, outliers: float
+) -> None:
+    model = taught(60, factor=factor, outliers=outliers)
+    for duration_s in (120.0, 600.0, 1700.0):
+        median_s = factor * (15 + 8 * duration_s / 60)
+        assert model.quantile_s(duration_s, 0.5) == pytest.approx(median_s, rel=0.15)
+        assert model.quantile_s(duration_s, 0.95) == pytest.approx(1.25 * median_s, rel=0.17)
+
+
+def test_the_stated_probabilities_come_true() -> None:
+    rng = random.Random(7)
+    below = dict.fromkeys((0.1, 0.5, 0.9, 0.95), 0)
+    for seed in range(10):  # what one batch learns is off by chance: judge many
+        model = taught(100, seed=seed)
+        for _ in range(200):
+            duration_s = rng.uniform(60, 1800)
+            took_s = the_services_time_s(duration_s, rng)
+            for q in below:
+                below[q] += took_s <= model.quantile_s(duration_s, q)
+    for q, count in below.items():
+        assert count / 2000 == pytest.approx(q, abs=0.04)
+
+
+def test_it_follows_when_the_service_slows_down() -> None:
+    model = taught(300)
+    rng = random.Random(3)
+    for _ in range(250):
+        took_s = the_services_time_s(600, rng, 2.0)
+        model.observe(600.0, done_by_s=took_s, not_done_at_s=took_s - 1)
+    assert model.quantile_s(600.0, 0.5) == pytest.approx(2 * 95, rel=0.1)
+
+
+def test_jobs_seen_only_late_do_not_make_it_slow_and_do_not_let_it_shrink() -> None:
+    """Found done at the first, late look: the end lies anywhere before, so nothing moves far."""
+    rng = random.Random(5)
+    model = JobTimeModel()
+    for _ in range(400):
+        duration_s = rng.uniform(60, 1800)
+        took_s = the_services_time_s(duration_s, rng)
+        running_s, look_s = 0.0, model.quantile_s(duration_s, 0.95)
+        while look_s < took_s:
+            running_s, look_s = look_s, look_s * 1.3
+        model.observe(duration_s, done_by_s=look_s, not_done_at_s=running_s)
+    for duration_s in (120.0, 600.0, 1700.0):
+        estimate_s = estimate_processing_time_s(duration_s)
+        assert 1.1 * estimate_s < model.quantile_s(duration_s, 0.95) < 2.2 * estimate_s
+
+
+def test_jobs_that_still_run_keep_the_quick_ones_from_being_taken_for_typical() -> None:
+    rng = random.Random(2)
+    times_s = sorted(the_services_time_s(600, rng, 2.0) for _ in range(100))
+    with_runners, without = JobTimeModel(), JobTimeModel()
+    for number, took_s in enumerate(times_s[20:]):
+        with_runners.saw_running(str(number), 600.0, times_s[19])
+        assert took_s >= times_s[19]
+    for took_s in times_s[:20]:
+        for model in (with_runners, without):
+            model.observe(600.0, done_by_s=took_s, not_done_at_s=took_s - 1)
+    truth_s = times_s[50]
+    error = abs(with_runners.quantile_s(600.0, 0.5) - truth_s)
+    assert error < 0.5 * abs(without.quantile_s(600.0, 0.5) - truth_s)
+
+
+def test_a_runner_that_is_forgotten_counts_no_more() -> None:
+    model, clean = JobTimeModel(), JobTimeModel()
+    model.saw_running("stuck", 600.0, 140.0)
+    model.forget("stuck")
+    for each in (model, clean):
+        each.observe(600.0, done_by_s=96.0, not_done_at_s=94.0)
+    assert model.quantile_s(600.0, 0.5) == clean.quantile_s(600.0, 0.5)
+
+
+def test_videos_of_unknown_length_are_learned_apart() -> None:
+    model = JobTimeModel()
+    before_s = model.quantile_s(300.0, 0.5)
+    for _ in range(40):
+        model.observe(None, done_by_s=201.0, not_done_at_s=199.0)
+    assert model.quantile_s(None, 0.5) == pytest.approx(200, rel=0.05)
+    assert model.quantile_s(300.0, 0.5) == before_s
+    assert model.jobs == 40
+
+
+def test_what_is_known_of_a_running_job_raises_the_rest() -> None:
+    model = taught(50)
+    plain = model.probability_done(600.0, 95.0)
+    assert plain == pytest.approx(0.5, abs=0.15)
+    assert model.probability_done(600.0, 95.0, 90.0) < plain
+    assert model.probability_done(600.0, 95.0, 95.0) == 0.0
+    assert model.probability_done(600.0, 0.0) == 0.0
+    assert model.probability_done(600.0, 1e9, 1e8) <= 1.0
+
+
+@pytest.mark.parametrize("q", [0.0, 1.0, -0.5, 1.5, math.nan])
+def test_a_probability_outside_of_zero_and_one_is_refused(q: float) -> None:
+    with pytest.raises(ValueError, match="probability"):
+        JobTimeModel().quantile_s(60.0, q)
+
+
+any_number = st.floats(allow_nan=True, allow_infinity=True)
+observations = st.lists(st.tuples(st.none() | any_number, any_number, any_number), max_size=40)
+usual_length = st.floats(min_value=0, max_value=100_000)
+probability = st.floats(min_value=0.001, max_value=0.999)
+
+
+@given(observations, usual_length, usual_length, probability, probability)
+@settings(max_examples=150, deadline=None)
+def test_whatever_it_was_told_it_never_expects_a_longer_video_or_more_certainty_sooner(
+    seen: list[tuple[float | None, float, float]], one: float, other: float, p: float, q: float
+) -> None:
+    model = JobTimeModel()
+    for number, (duration_s, running_s, done_s) in enumerate(seen):
+        model.saw_running(str(number % 3), duration_s, running_s)
+        model.observe(duration_s, done_by_s=done_s, not_done_at_s=running_s)
+    short_s, long_s = sorted((one, other))
+    low, high = sorted((p, q))
+    corner_s = [model.quantile_s(d, x) for d in (short_s, long_s) for x in (low, high)]
+    assert all(0 < s < math.inf for s in corner_s)
+    slack = 1.001  # quantiles are found to half a thousandth
+    assert corner_s[0] <= corner_s[1] * slack
+    assert corner_s[0] <= corner_s[2] * slack
+    assert corner_s[1] <= corner_s[3] * slack
+    assert corner_s[2] <= corner_s[3] * slack
+    assert 0 < model.expected_s(short_s) <= model.expected_s(long_s) < math.inf
+    age_s = model.quantile_s(long_s, high)
+    assert model.probability_done(long_s, age_s) == pytest.approx(high, abs=0.01)
+
+
+def test_eight_threads_may_teach_and_ask_at_once() -> None:
+    model = JobTimeModel()
+    barrier = threading.Barrier(8)
+    answers: list[float] = []
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        barrier.wait()
+        for number in range(100):
+            duration_s = rng.uniform(60, 1800)
+            took_s = the_services_time_s(duration_s, rng)
+            model.saw_running(f"{seed}-{number}", duration_s, took_s / 2)
+            model.observe(
+                duration_s, done_by_s=took_s, not_done_at_s=took_s - 1, job=f"{seed}-{number}"
+            )
+            answers.append(model.quantile_s(duration_s, 0.95))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert model.jobs == 800
+    assert len(answers) == 800
+    assert model.quantile_s(600.0, 0.5) == pytest.approx(95, rel=0.1)
