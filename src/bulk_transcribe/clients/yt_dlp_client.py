@@ -345,12 +345,10 @@ def _plain(error: BaseException) -> str:
 
 def _reason_of(error: BaseException) -> Reason | None:
     """By its words, and by those of the errors beneath it."""
-    words = [str(error)]
     beneath = getattr(error, "exc_info", None)
     root = beneath[1] if isinstance(beneath, tuple) and len(beneath) > 1 else None
-    for cause in (root, getattr(root, "cause", None), error.__cause__):
-        if isinstance(cause, BaseException):
-            words.append(str(cause))
+    causes = (error, root, getattr(root, "cause", None), error.__cause__)
+    words = [str(cause) for cause in causes if isinstance(cause, BaseException)]
     if type(root).__name__ == "GeoRestrictedError":
         words.append("not made this video available in your country")
     return find_reason(_COLOURS.sub("", " ".join(words)))
