@@ -230,7 +230,7 @@ def plain_errors(path: Path) -> Iterator[None]:
         yield
     except exc.IntegrityError as error:
         raise ConflictError(f"The database {path} refused a row: {error.orig}.") from error
-    except (exc.SQLAlchemyError, sqlite3.Error) as error:
+    except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error) as error:
         raise explain(error, path) from error
 
 
