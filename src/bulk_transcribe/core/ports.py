@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from bulk_transcribe.core.attempt import SourceAttempt
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.job import JobStatus, Submission
 from bulk_transcribe.core.outcome import VideoResult
@@ -20,6 +21,7 @@ from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 
 __all__ = [
+    "AttemptLog",
     "CaptionFetcher",
     "Clock",
     "Exporter",
@@ -225,6 +227,17 @@ class TranscriptSource(Protocol):
         Raises:
             NextSourceError: nothing here; try the next source.
             APIError, RetryableError, SourceBlockedError, StopBatchError, StoppedError.
+        """
+
+
+class AttemptLog(Protocol):
+    """Notes each try of a source on a video of the session it was made for."""
+
+    def record(self, attempt: SourceAttempt) -> None:
+        """Keep it. May be written a little later; a lost one costs nothing but history.
+
+        Raises:
+            StoreError: the database cannot be written.
         """
 
 
