@@ -3,7 +3,7 @@
 import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +26,15 @@ from bulk_transcribe.core.outcome import Totals, VideoResult
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError, StoreError
-from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.database import Database, upsert
+from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.tables import problems as problems_table
+from bulk_transcribe.save.tables import requests as requests_table
 from bulk_transcribe.save.tables import sessions, videos, wishes
 from bulk_transcribe.save.video_rows import end_row, item_of, state_of, state_row
 
 _FINAL = sorted(stage.value for stage in FINAL_STAGES)
+_ADDED = ("sent", "refused", "failed", "waited_s", "took_s")
 #: Rows read at a time when a whole session is walked through.
 _CHUNK = 1_000
 
@@ -256,7 +259,13 @@ class Session:
         A video whose end is noted already stays as it is: news that were under way when it
         ended come too late. A power cut may undo the newest notes; `finish` is durable.
         """
-        if not states:
+        self.save_news(states)
+
+    def save_news(
+        self, states: Sequence[VideoState] = (), requests: Sequence[RequestSum] = ()
+    ) -> None:
+        """Note where videos are (see `save_states`) and add up requests, in one transaction."""
+        if not states and not requests:
             return
         rows = [{"wanted_id": state.video_id, **state_row(state)} for state in states]
         statement = (
@@ -265,8 +274,19 @@ class Session:
             .where(videos.c.video_id == bindparam("wanted_id"))
             .where(*(videos.c.stage != stage for stage in _FINAL))
         )
+        sums = [
+            asdict(part)
+            | {
+                "session_id": self.session_id,
+                "video_id": part.video_id or "",
+                "kind": part.kind.value,
+            }
+            for part in requests
+        ]
         with self._database.transaction(durable=False) as connection:
-            connection.execute(statement, rows)
+            if rows:
+                connection.execute(statement, rows)
+            upsert(connection, requests_table, sums, add=_ADDED, keep=("first_at",))
 
     def finish(self, state: VideoState, result: VideoResult) -> None:
         """Note a video's end; durable on return.

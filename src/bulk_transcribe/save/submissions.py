@@ -1,0 +1,408 @@
+"""Every paid request: durable before it goes out, never sent twice, never forgotten (law 3)."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, insert, select, update
+
+from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.job import Submission, SubmissionState
+from bulk_transcribe.core.stage import Stage
+from bulk_transcribe.core.transcript import ContentKey, Transcript
+from bulk_transcribe.errors import InDoubtError, InputError, StoreError
+from bulk_transcribe.save.database import ConflictError, Database
+from bulk_transcribe.save.tables import submissions, videos
+from bulk_transcribe.save.transcripts import put_transcript
+
+_S = SubmissionState
+
+#: Not settled: nothing new may be paid for the same content.
+OPEN_STATES = frozenset({_S.INTENDED, _S.SENT, _S.ACCEPTED, _S.IN_DOUBT})
+
+#: From where each state can be entered (the picture at `SubmissionState`). An intent that was
+#: given up before anything went out counts as refused: not accepted, not paid.
+_BEFORE: dict[SubmissionState, frozenset[SubmissionState]] = {
+    _S.SENT: frozenset({_S.INTENDED}),
+    _S.ACCEPTED: frozenset({_S.SENT, _S.IN_DOUBT}),
+    _S.REFUSED: frozenset({_S.INTENDED, _S.SENT, _S.IN_DOUBT}),
+    _S.IN_DOUBT: frozenset({_S.SENT}),
+    _S.CLAIMED: frozenset({_S.ACCEPTED}),
+    _S.FAILED: frozenset({_S.ACCEPTED}),
+    _S.ABANDONED: frozenset({_S.INTENDED, _S.ACCEPTED, _S.IN_DOUBT}),
+}
+
+
+class Decision(enum.StrEnum):
+    """What a person decides about a paid request whose answer was lost."""
+
+    RESEND = "resend"  # it may be paid again: the next resume sends a new one
+    SKIP = "skip"  # the video is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """Sums over paid requests, in US dollars.
+
+    Args:
+        requests: Paid requests that went out or were about to.
+        quoted_usd: Sum of the quotes, whatever became of the requests.
+        charged_usd: What the service said it took.
+        spent_usd: The same, and the quote of each accepted or fetched job where it did not say.
+        at_risk_usd: Quotes of those that may have been taken: sent or in doubt without an
+            answer, or failed or abandoned without a word about the charge.
+    """
+
+    requests: int = 0
+    quoted_usd: Decimal = Decimal(0)
+    charged_usd: Decimal = Decimal(0)
+    spent_usd: Decimal = Decimal(0)
+    at_risk_usd: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, paid: Iterable[Submission]) -> "Money":
+        """Add up. No requests at all give zeros."""
+        total = cls()
+        for submission in paid:
+            total += _money_of(submission)
+        return total
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(
+            requests=self.requests + other.requests,
+            quoted_usd=self.quoted_usd + other.quoted_usd,
+            charged_usd=self.charged_usd + other.charged_usd,
+            spent_usd=self.spent_usd + other.spent_usd,
+            at_risk_usd=self.at_risk_usd + other.at_risk_usd,
+        )
+
+
+class SubmissionLedger:
+    """Implements `SubmissionBook` for one session; sees the open requests of all sessions.
+
+    May be shared by all threads and used by many processes. Saying the same word twice of a
+    request changes nothing; a word that contradicts an earlier one raises `StoreError`.
+
+    Args:
+        database: The store.
+        clock: For the moments that are noted.
+        session_id: On whose account new requests are booked; "" for work outside of a session.
+    """
+
+    def __init__(self, database: Database, clock: Clock, session_id: str = "") -> None:
+        self._database = database
+        self._clock = clock
+        self._session_id = session_id
+
+    def find_open(self, key: ContentKey) -> Submission | None:
+        """The submission of this content that is not settled, whoever made it; or None.
+
+        One that was intended or sent by a process that has ended is settled first.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_open_of(key)).mappings().first()
+        if row is not None and self._is_orphan(row):
+            with self._database.transaction() as connection:
+                self._settle(connection, _same(key))
+                row = connection.execute(_open_of(key)).mappings().first()
+        return None if row is None else submission_of(row)
+
+    def intend(self, key: ContentKey, *, quoted_usd: Decimal | None = None) -> Submission:
+        """Commit the intent of a paid request. Nothing may be sent before this returns.
+
+        Raises:
+            InDoubtError: an open submission of the same content exists; `code` is "in_doubt"
+                where its answer was lost, and "in_progress" where somebody is at it.
+            StoreError: the intent could not be written.
+        """
+        row = asdict(key) | {
+            "session_id": self._session_id,
+            "state": _S.INTENDED.value,
+            "quoted_usd": quoted_usd,
+            "intended_at": self._clock.now(),
+            "detail": "",
+            "owner": self._database.owner_id,
+        }
+        try:
+            with self._database.transaction() as connection:
+                self._settle(connection, _same(key))
+                blocking = connection.execute(_open_of(key)).mappings().first()
+                if blocking is None:
+                    made = connection.execute(
+                        insert(submissions).values(row).returning(submissions)
+                    )
+                    return submission_of(made.mappings().one())
+        except ConflictError as error:  # two at the same moment, where writers run side by side
+            raise _in_progress(key, "") from error
+        # raised out here, so that what was settled on the way stays settled
+        if blocking["state"] == _S.IN_DOUBT:
+            raise InDoubtError(
+                f"A paid request for {key.video_id} was sent and its answer was lost.",
+                video_id=key.video_id,
+                next_step="Look it up at the service, then decide: adopt, resend or skip.",
+            )
+        raise _in_progress(key, blocking["session_id"])
+
+    def mark_sent(self, submission_id: int) -> None:
+        """The next thing is the POST: from here on it may have been accepted."""
+        self._move(submission_id, _S.SENT, sent_at=self._clock.now())
+
+    def accept(self, submission_id: int, request_id: str) -> None:
+        """The service took the job; its request id is durable on return."""
+        self._move(submission_id, _S.ACCEPTED, request_id=request_id, accepted_at=self._clock.now())
+
+    def adopt(self, submission_id: int, request_id: str) -> None:
+        """A person found the request in doubt at the service: fetch it under this id.
+
+        Raises:
+            InputError: it is not in doubt.
+        """
+        self._decide(submission_id, _S.ACCEPTED, "found by its id", request_id=request_id)
+
+    def refuse(self, submission_id: int, detail: str) -> None:
+        """The service certainly did not accept it, or nothing was sent."""
+        self._end(submission_id, _S.REFUSED, detail)
+
+    def doubt(self, submission_id: int, detail: str) -> None:
+        """The answer was lost."""
+        self._move(submission_id, _S.IN_DOUBT, detail=detail)
+
+    def claim(
+        self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None
+    ) -> None:
+        """Store the transcript under the submission's key and close it, in one transaction."""
+        with self._database.transaction() as connection:
+            row = _change(
+                connection,
+                submission_id,
+                _S.CLAIMED,
+                charged_usd=charged_usd,
+                ended_at=self._clock.now(),
+            )
+            put_transcript(connection, submission_of(row).key, transcript, self._clock)
+
+    def fail(self, submission_id: int, detail: str, charged_usd: Decimal | None = None) -> None:
+        """The service gave the job up."""
+        self._end(submission_id, _S.FAILED, detail, charged_usd=charged_usd)
+
+    def abandon(self, submission_id: int, detail: str) -> None:
+        """Nobody wants it any more; what it cost stays noted."""
+        self._end(submission_id, _S.ABANDONED, detail)
+
+    def settle_orphans(self) -> list[Submission]:
+        """Settle what processes that have ended left intended or sent; the settled ones.
+
+        An intent whose POST had not begun is refused: nothing went out, nothing was paid. A
+        POST without a noted answer is in doubt. Call it before a run.
+        """
+        with self._database.transaction() as connection:
+            return self._settle(connection)
+
+    def open_submissions(self, *, state: SubmissionState | None = None) -> list[Submission]:
+        """What is not settled, in all sessions, oldest first; only one state, where given."""
+        states = OPEN_STATES if state is None else {state}
+        query = select(submissions).where(_is_in(states)).order_by(submissions.c.submission_id)
+        with self._database.read() as connection:
+            return [submission_of(row) for row in connection.execute(query).mappings()]
+
+    def list_in_doubt(self) -> list[Submission]:
+        """Those that a person has to decide about, in all sessions, oldest first."""
+        return self.open_submissions(state=_S.IN_DOUBT)
+
+    def decide_in_doubt(self, submission_id: int, decision: Decision) -> None:
+        """Settle a doubt. The decision is noted in the submission's detail.
+
+        Raises:
+            InputError: there is no such submission, or it is not in doubt.
+        """
+        self._decide(submission_id, _S.ABANDONED, f"decided: {decision.value}", decision=decision)
+
+    def of_session(self, session_id: str, video_id: str | None = None) -> list[Submission]:
+        """The paid requests of a session, or of one of its videos, oldest first."""
+        query = select(submissions).where(submissions.c.session_id == session_id)
+        if video_id is not None:
+            query = query.where(submissions.c.video_id == video_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(submissions.c.submission_id)).mappings()
+            return [submission_of(row) for row in rows]
+
+    def money(self, session_id: str | None = None, video_id: str | None = None) -> Money:
+        """What a session (this one, unless told otherwise) or one of its videos cost."""
+        wanted = self._session_id if session_id is None else session_id
+        return Money.of(self.of_session(wanted, video_id))
+
+    def _end(self, submission_id: int, state: SubmissionState, detail: str, **more: object) -> None:
+        self._move(submission_id, state, detail=detail, ended_at=self._clock.now(), **more)
+
+    def _move(self, submission_id: int, state: SubmissionState, **changes: object) -> None:
+        with self._database.transaction() as connection:
+            _change(connection, submission_id, state, **changes)
+
+    def _decide(
+        self,
+        submission_id: int,
+        state: SubmissionState,
+        detail: str,
+        *,
+        decision: Decision | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        now = self._clock.now()
+        moment = {"ended_at": now} if request_id is None else {"accepted_at": now}
+        with self._database.transaction() as connection:
+            row = connection.execute(_one(submission_id)).mappings().one_or_none()
+            if row is None or row["state"] != _S.IN_DOUBT:
+                found = "does not exist" if row is None else f"is {row['state']}"
+                raise InputError(
+                    f"The paid request {submission_id} {found}, so there is nothing to decide.",
+                    next_step="List the requests in doubt.",
+                    code="not_in_doubt",
+                )
+            said = "; ".join(part for part in (row["detail"], detail) if part)
+            changes = moment | ({} if request_id is None else {"request_id": request_id})
+            _change(connection, submission_id, state, detail=said, **changes)
+            if decision is Decision.SKIP:
+                _skip_videos(connection, row["video_id"])
+
+    def _settle(
+        self, connection: Connection, which: ColumnElement[bool] | None = None
+    ) -> list[Submission]:
+        query = select(submissions).where(_is_in({_S.INTENDED, _S.SENT}))
+        if which is not None:
+            query = query.where(which)
+        settled = []
+        for row in connection.execute(query).mappings().all():
+            if self._is_orphan(row):
+                was_sent = row["state"] == _S.SENT
+                changes: dict[str, object] = (
+                    {"detail": "the program ended before the answer was noted"}
+                    if was_sent
+                    else {
+                        "detail": "the program ended before anything was sent",
+                        "ended_at": self._clock.now(),
+                    }
+                )
+                state = _S.IN_DOUBT if was_sent else _S.REFUSED
+                changed = _change(connection, row["submission_id"], state, **changes)
+                settled.append(submission_of(changed))
+        return settled
+
+    def _is_orphan(self, row: RowMapping) -> bool:
+        is_under_way = row["state"] in {_S.INTENDED, _S.SENT}
+        return is_under_way and not self._database.is_alive(row["owner"])
+
+
+def submission_of(row: RowMapping) -> Submission:
+    """A row of `submissions` as the other rooms know it."""
+    return Submission(
+        submission_id=row["submission_id"],
+        key=ContentKey(**{name: row[name] for name in ContentKey.__dataclass_fields__}),
+        session_id=row["session_id"],
+        state=SubmissionState(row["state"]),
+        request_id=row["request_id"],
+        quoted_usd=row["quoted_usd"],
+        charged_usd=row["charged_usd"],
+        intended_at=row["intended_at"],
+        sent_at=row["sent_at"],
+        accepted_at=row["accepted_at"],
+        ended_at=row["ended_at"],
+        detail=row["detail"],
+    )
+
+
+def _money_of(submission: Submission) -> Money:
+    quoted = submission.quoted_usd or Decimal(0)
+    charged = submission.charged_usd
+    is_untold = charged is None
+    is_bought = submission.state in {_S.ACCEPTED, _S.CLAIMED}
+    may_be_bought = submission.state in {_S.SENT, _S.IN_DOUBT, _S.FAILED} or (
+        submission.state is _S.ABANDONED and submission.sent_at is not None
+    )
+    return Money(
+        requests=1,
+        quoted_usd=quoted,
+        charged_usd=charged or Decimal(0),
+        spent_usd=(charged or Decimal(0)) + (quoted if is_untold and is_bought else 0),
+        at_risk_usd=quoted if is_untold and may_be_bought else Decimal(0),
+    )
+
+
+def _change(
+    connection: Connection, submission_id: int, state: SubmissionState, **changes: object
+) -> RowMapping:
+    """Move a submission on; its row. Moving it to where it is changes nothing.
+
+    Raises:
+        StoreError: there is no way from where it is to `state`, or it has another request id.
+    """
+    statement = (
+        update(submissions)
+        .where(submissions.c.submission_id == submission_id)
+        .where(_is_in(_BEFORE[state]))
+        .values(state=state.value, **changes)
+        .returning(submissions)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is not None:
+        return row
+    row = connection.execute(_one(submission_id)).mappings().one_or_none()
+    is_repeated = (
+        row is not None
+        and row["state"] == state
+        and changes.get("request_id", row["request_id"]) == row["request_id"]
+    )
+    if row is not None and is_repeated:
+        return row
+    raise StoreError(
+        f"The paid request {submission_id} cannot become {state.value}: it "
+        f"{'does not exist' if row is None else 'is ' + row['state']}.",
+        next_step="Nothing was changed. Please report this with the log file.",
+        code="bad_transition",
+    )
+
+
+def _skip_videos(connection: Connection, video_id: str) -> None:
+    """In every session where the video waits for the decision, it is left out."""
+    connection.execute(
+        update(videos)
+        .where(videos.c.video_id == video_id, videos.c.stage == Stage.IN_DOUBT.value)
+        .values(
+            stage=Stage.SKIPPED.value,
+            error="left out: its paid request was in doubt",
+            error_code="in_doubt_skipped",
+            next_step=None,
+            can_retry=False,
+        )
+    )
+
+
+def _open_of(key: ContentKey) -> Select[Any]:
+    return (
+        select(submissions)
+        .where(_same(key), _is_in(OPEN_STATES))
+        .order_by(submissions.c.submission_id.desc())
+    )
+
+
+def _one(submission_id: int) -> Select[Any]:
+    return select(submissions).where(submissions.c.submission_id == submission_id)
+
+
+def _same(key: ContentKey) -> ColumnElement[bool]:
+    return and_(*(submissions.c[name] == value for name, value in asdict(key).items()))
+
+
+def _is_in(states: Iterable[SubmissionState]) -> ColumnElement[bool]:
+    return submissions.c.state.in_(sorted(state.value for state in states))
+
+
+def _in_progress(key: ContentKey, session_id: str) -> InDoubtError:
+    where = f" (session {session_id})" if session_id else ""
+    return InDoubtError(
+        f"A paid request for {key.video_id} is under way already{where}.",
+        video_id=key.video_id,
+        next_step="Resume when it has ended: its transcript is then used here, too.",
+        code="in_progress",
+    )
