@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Self
 
+from bulk_transcribe.core.attempt import SourceAttempt
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import VideoResult
 from bulk_transcribe.core.request import RequestKind, RequestRecord
@@ -14,10 +15,11 @@ from bulk_transcribe.save.session import Session
 
 
 class Journal:
-    """Implements `VideoLog` and `RequestLog` for a session. May be shared by all threads.
+    """Implements `VideoLog` and `RequestLog` for a session, and has an `AttemptLog`: `attempts`.
 
-    States and requests are gathered and written together about once a second; a video's end is
-    written at once. A program that is killed loses the news of the last second, never an end.
+    May be shared by all threads. States, requests and tries are gathered and written together
+    about once a second; a video's end is written at once. A program that is killed loses the
+    news of the last second, never an end.
 
     Use it as a `with` block: a thread of its own writes, and the end of the block writes the
     rest. Without the block nothing is written before `flush` or `close`.
@@ -32,12 +34,14 @@ class Journal:
         self._session = session
         self._clock = clock
         self._every_s = every_s
-        self._changed = threading.Condition()  # guards the four fields below
+        self._changed = threading.Condition()  # guards the five fields below
         self._states: dict[str, VideoState] = {}
         self._sums: dict[tuple[str | None, RequestKind], RequestSum] = {}
+        self._tries: list[SourceAttempt] = []
         self._trouble: StoreError | None = None
         self._is_closed = False
         self._thread: threading.Thread | None = None
+        self.attempts = _Attempts(self)
 
     def save_states(self, states: Sequence[VideoState]) -> None:
         """Note where videos are, with the next write.
@@ -63,6 +67,11 @@ class Journal:
             before = self._sums.get(key)
             self._sums[key] = one if before is None else before + one
 
+    def note_attempt(self, attempt: SourceAttempt) -> None:
+        """Note a try of a source, with the next write. Never raises."""
+        with self._changed:
+            self._tries.append(attempt)
+
     def finish(self, state: VideoState, result: VideoResult) -> None:
         """A video's end, durable on return.
 
@@ -82,14 +91,16 @@ class Journal:
         with self._changed:
             states, self._states = self._states, {}
             sums, self._sums = self._sums, {}
+            tries, self._tries = self._tries, []
         try:
-            self._session.save_news(list(states.values()), list(sums.values()))
+            self._session.save_news(list(states.values()), list(sums.values()), tries)
         except BaseException:
             with self._changed:
                 self._states = states | self._states  # newer news win
                 for key, late in self._sums.items():
                     sums[key] = sums[key] + late if key in sums else late
                 self._sums = sums
+                self._tries = tries + self._tries
             raise
 
     def close(self) -> None:
@@ -130,3 +141,13 @@ class Journal:
             else:
                 with self._changed:
                     self._trouble = None
+
+
+class _Attempts:
+    """The journal as `AttemptLog` wants it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def record(self, attempt: SourceAttempt) -> None:
+        self._journal.note_attempt(attempt)

@@ -21,13 +21,16 @@ from sqlalchemy import (
     update,
 )
 
+from bulk_transcribe.core.attempt import SourceAttempt
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import Totals, VideoResult
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
+from bulk_transcribe.core.wish import Wish, WishKind
 from bulk_transcribe.errors import BulkTranscribeError, StoreError
 from bulk_transcribe.save.database import Database, upsert
 from bulk_transcribe.save.request_sums import RequestSum
+from bulk_transcribe.save.tables import attempts as attempts_table
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import requests as requests_table
 from bulk_transcribe.save.tables import sessions, videos, wishes
@@ -50,15 +53,6 @@ class SessionStatus(enum.StrEnum):
     INTERRUPTED = "interrupted"  # its process ended without a word
 
 
-class Wish(enum.StrEnum):
-    """What may be asked of a running engine."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"  # value "now" ends the videos in flight, too
-    CONCURRENCY = "concurrency"  # value: a number, or "auto"
-
-
 class VideoSort(enum.StrEnum):
     """Orders in which videos can be listed. Videos without the fact come last."""
 
@@ -68,16 +62,6 @@ class VideoSort(enum.StrEnum):
     STAGE = "stage"
     SINCE = "since"
     FINISHED = "finished"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WishMade:
-    """A wish and when it was made."""
-
-    wish_id: int
-    wish: Wish
-    value: str
-    made_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,10 +246,13 @@ class Session:
         self.save_news(states)
 
     def save_news(
-        self, states: Sequence[VideoState] = (), requests: Sequence[RequestSum] = ()
+        self,
+        states: Sequence[VideoState] = (),
+        requests: Sequence[RequestSum] = (),
+        attempts: Sequence[SourceAttempt] = (),
     ) -> None:
-        """Note where videos are (see `save_states`) and add up requests, in one transaction."""
-        if not states and not requests:
+        """Note where videos are (see `save_states`), requests and tries, in one transaction."""
+        if not states and not requests and not attempts:
             return
         rows = [{"wanted_id": state.video_id, **state_row(state)} for state in states]
         statement = (
@@ -283,7 +270,13 @@ class Session:
             }
             for part in requests
         ]
+        tries = [
+            asdict(attempt) | {"session_id": self.session_id, "outcome": attempt.outcome.value}
+            for attempt in attempts
+        ]
         with self._database.transaction(durable=False) as connection:
+            if tries:
+                connection.execute(insert(attempts_table), tries)
             if rows:
                 connection.execute(statement, rows)
             upsert(connection, requests_table, sums, add=_ADDED, keep=("first_at",))
@@ -307,48 +300,35 @@ class Session:
                     next_step="Was the session deleted while it ran? Start it anew.",
                 )
 
-    def wish(self, wish: Wish, value: str = "") -> int:
-        """Ask something of the engine that works on this session; the id of the wish.
+    def wish(self, wish: Wish) -> None:
+        """Ask something of the engine that works on this session.
 
         Nobody may be listening: see `SessionInfo.is_live`.
         """
         with self._database.transaction() as connection:
-            made = connection.execute(
-                insert(wishes)
-                .values(
+            connection.execute(
+                insert(wishes).values(
                     session_id=self.session_id,
-                    wish=wish.value,
-                    value=value,
+                    wish=wish.kind.value,
+                    value=wish.value,
                     made_at=self._clock.now(),
                 )
-                .returning(wishes.c.wish_id)
             )
-            wish_id: int = made.scalar_one()
-        return wish_id
 
-    def take_wishes(self) -> list[WishMade]:
+    def take_wishes(self) -> list[Wish]:
         """The wishes that nobody has taken yet, oldest first; each is given out once."""
         open_wishes = and_(wishes.c.session_id == self.session_id, wishes.c.taken_at.is_(None))
         with self._database.read() as connection:  # mostly there is none, and nothing to write
             if connection.execute(select(wishes.c.wish_id).where(open_wishes)).first() is None:
                 return []
         with self._database.transaction() as connection:
-            rows = connection.execute(
+            taken = connection.execute(
                 update(wishes)
                 .where(open_wishes)
                 .values(taken_at=self._clock.now())
-                .returning(wishes)
-            ).mappings()
-            taken = [
-                WishMade(
-                    wish_id=row["wish_id"],
-                    wish=Wish(row["wish"]),
-                    value=row["value"],
-                    made_at=row["made_at"],
-                )
-                for row in rows
-            ]
-        return sorted(taken, key=lambda made: made.wish_id)
+                .returning(wishes.c.wish_id, wishes.c.wish, wishes.c.value)
+            ).all()
+        return [Wish(WishKind(kind), value) for _, kind, value in sorted(taken)]
 
     def heartbeat(self, *, is_paused: bool = False) -> None:
         """Note that the engine of this process lives, and whether it is paused.

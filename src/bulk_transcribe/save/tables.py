@@ -40,7 +40,7 @@ sessions = Table(
     Column("name", Text, nullable=False),
     Column("out_dir", Text, nullable=False),
     Column("settings", Text, nullable=False),  # JSON object, without secrets
-    Column("status", String(16), nullable=False),  # see sessions.SessionStatus
+    Column("status", String(16), nullable=False),  # see session.SessionStatus
     Column("stopped_reason", Text, nullable=False),
     Column("stopped_code", String(40), nullable=False),
     Column("stopped_next_step", Text, nullable=False),
@@ -122,7 +122,7 @@ wishes = Table(
         ForeignKey("sessions.session_id", ondelete="CASCADE"),
         nullable=False,
     ),
-    Column("wish", String(16), nullable=False),  # see sessions.Wish
+    Column("wish", String(16), nullable=False),  # see core.wish.WishKind
     Column("value", Text, nullable=False),
     Column("made_at", UtcMoment, nullable=False),
     Column("taken_at", UtcMoment),
