@@ -26,7 +26,6 @@ from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import Totals, VideoResult
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.core.wish import Wish, WishKind
 from bulk_transcribe.errors import BulkTranscribeError, StoreError
 from bulk_transcribe.save.database import Database, upsert
 from bulk_transcribe.save.request_sums import RequestSum
@@ -53,6 +52,15 @@ class SessionStatus(enum.StrEnum):
     INTERRUPTED = "interrupted"  # its process ended without a word
 
 
+class Wish(enum.StrEnum):
+    """What may be asked of a running engine."""
+
+    PAUSE = "pause"  # start nothing new
+    RESUME = "resume"
+    STOP = "stop"  # start no more, finish what is in flight; said twice: end now
+    CONCURRENCY = "concurrency"  # value: videos in flight at once, or "auto"
+
+
 class VideoSort(enum.StrEnum):
     """Orders in which videos can be listed. Videos without the fact come last."""
 
@@ -62,6 +70,15 @@ class VideoSort(enum.StrEnum):
     STAGE = "stage"
     SINCE = "since"
     FINISHED = "finished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishMade:
+    """A wish and when it was made. `value` is "" where the wish needs none."""
+
+    wish: Wish
+    value: str
+    made_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +317,7 @@ class Session:
                     next_step="Was the session deleted while it ran? Start it anew.",
                 )
 
-    def wish(self, wish: Wish) -> None:
+    def wish(self, wish: Wish, value: str = "") -> None:
         """Ask something of the engine that works on this session.
 
         Nobody may be listening: see `SessionInfo.is_live`.
@@ -309,13 +326,13 @@ class Session:
             connection.execute(
                 insert(wishes).values(
                     session_id=self.session_id,
-                    wish=wish.kind.value,
-                    value=wish.value,
+                    wish=wish.value,
+                    value=value,
                     made_at=self._clock.now(),
                 )
             )
 
-    def take_wishes(self) -> list[Wish]:
+    def take_wishes(self) -> list[WishMade]:
         """The wishes that nobody has taken yet, oldest first; each is given out once."""
         open_wishes = and_(wishes.c.session_id == self.session_id, wishes.c.taken_at.is_(None))
         with self._database.read() as connection:  # mostly there is none, and nothing to write
@@ -326,9 +343,12 @@ class Session:
                 update(wishes)
                 .where(open_wishes)
                 .values(taken_at=self._clock.now())
-                .returning(wishes.c.wish_id, wishes.c.wish, wishes.c.value)
+                .returning(wishes.c.wish_id, wishes.c.wish, wishes.c.value, wishes.c.made_at)
             ).all()
-        return [Wish(WishKind(kind), value) for _, kind, value in sorted(taken)]
+        return [
+            WishMade(wish=Wish(wish), value=value, made_at=made_at)
+            for _, wish, value, made_at in sorted(taken)
+        ]
 
     def heartbeat(self, *, is_paused: bool = False) -> None:
         """Note that the engine of this process lives, and whether it is paused.

@@ -122,7 +122,7 @@ wishes = Table(
         ForeignKey("sessions.session_id", ondelete="CASCADE"),
         nullable=False,
     ),
-    Column("wish", String(16), nullable=False),  # see core.wish.WishKind
+    Column("wish", String(16), nullable=False),  # see session.Wish
     Column("value", Text, nullable=False),
     Column("made_at", UtcMoment, nullable=False),
     Column("taken_at", UtcMoment),
