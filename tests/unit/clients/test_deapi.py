@@ -300,8 +300,18 @@ def test_an_answer_without_a_status_is_worth_another_look(body: object) -> None:
 @pytest.mark.parametrize(
     ("value", "fraction"),
     [
-        *[(0, 0.0), (100, 1.0), ("45.5", 0.455), ("45 %", 0.45), (250, 1.0), (-3, 0.0)],
-        *[(odd, None) for odd in (None, True, "soon", "nan", [], 10**400)],
+        (0, 0.0),
+        (100, 1.0),
+        ("45.5", 0.455),
+        ("45 %", 0.45),
+        (250, 1.0),
+        (-3, 0.0),
+        (None, None),
+        (True, None),
+        ("soon", None),
+        ("nan", None),
+        ((), None),
+        (10**400, None),
     ],
 )
 def test_progress_is_a_number_or_a_text(value: object, fraction: float | None) -> None:
