@@ -209,6 +209,14 @@ class Prediction:
         angle = math.pi * self.scale
         return sum(self.medians_s) / len(self.medians_s) * angle / math.sin(angle)
 
+    @property
+    def spread(self) -> float:
+        """The scale of the one log-logistic distribution that is about as wide."""
+        logs = [math.log(m) for m in self.medians_s]
+        middle = sum(logs) / len(logs)
+        variance = sum((x - middle) ** 2 for x in logs) / len(logs)
+        return math.sqrt(self.scale**2 + 3 * variance / math.pi**2)
+
     def survival(self, age_s: float) -> float:
         """The probability that the job still runs at this age."""
         if age_s <= 0:

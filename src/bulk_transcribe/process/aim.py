@@ -1,0 +1,195 @@
+"""When to look at a running job: the arithmetic, without clock, threads or network.
+
+A look costs a request, a late look costs time. The cheapest way to spend a given number of looks
+on a job is to space them by the square root of how likely it is to end just then. For a job whose
+end follows a logistic curve (in log time) this has a closed form: with `F` the probability that it
+is done, the looks stand at equal steps of
+
+    2 · atanh(√F)
+
+So one number, the *spacing*, is the whole policy: 0.02 looks a hundred times, 4.5 once, when the
+job is done with a probability of 95 %, and everything between is a trade-off of the same kind. The
+spacing is chosen so that all jobs in flight together ask for no more requests than the limit has
+left for them.
+"""
+
+import bisect
+import functools
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+#: The spacing with looks to spare, and the one when requests are scarce (first look at 97 %).
+CLOSEST, WIDEST = 0.02, 4.88
+#: No job is looked at more often than this, seconds.
+SHORTEST_STEP_S = 1.0
+#: Of the daily looks that fall to a job, this share is planned; the rest is for surprises.
+DAILY_SHARE = 0.5
+
+_OVERDUE = 0.995  # a job that is done with this probability and still runs is overdue
+_ENDLESS = 1 - 1e-9  # probabilities beyond are rounding
+_LONGEST_STEP_S = 60.0  # between two looks at an overdue job
+_GRID_POINTS = 64
+
+
+class EndBelief(Protocol):
+    """When a job is thought to end, as ages in seconds."""
+
+    def survival(self, age_s: float) -> float:
+        """The probability that it still runs at this age."""
+
+    def quantile_s(self, q: float) -> float:
+        """The age by which it is done with probability `q`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A belief that begins at an age: what a progress figure says of the rest."""
+
+    start_s: float
+    rest: EndBelief
+
+    def survival(self, age_s: float) -> float:
+        return self.rest.survival(age_s - self.start_s)
+
+    def quantile_s(self, q: float) -> float:
+        return self.start_s + self.rest.quantile_s(q)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """How eagerly to look right now.
+
+    Args:
+        spacing: Step between looks, from `CLOSEST` to `WIDEST` (wider only for a daily limit).
+        growth: An overdue job is next looked at after this share of the time it is overdue.
+        longest_step_s: But after this long at the latest.
+    """
+
+    spacing: float
+    growth: float = 0.15
+    longest_step_s: float = _LONGEST_STEP_S
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is in flight and what the limit leaves for it.
+
+    Args:
+        jobs: Jobs in flight, at least 1.
+        expected_s: Their mean processing time.
+        spread: Their mean logistic scale in log time (0.08 is a standard deviation of 15 %).
+        starts_per_s: Submits that draw on the same limit, recently.
+        supply_per_s: Requests that the limit allows, those of others deducted; infinite: no limit.
+        daily_looks: Looks left today, None where no daily limit is known.
+        jobs_to_come: Jobs that today's submits still allow.
+    """
+
+    jobs: int
+    expected_s: float
+    spread: float
+    starts_per_s: float
+    supply_per_s: float
+    daily_looks: int | None = None
+    jobs_to_come: int = 0
+
+
+def next_look_s(belief: EndBelief, aim: Aim, *, not_done_at_s: float, looked_at_s: float) -> float:
+    """The age at which to look next, seconds; it may have passed (look now).
+
+    Args:
+        belief: When the job is thought to end.
+        aim: How eagerly to look.
+        not_done_at_s: Age at which it was last known to run, 0 if never looked at.
+        looked_at_s: Age at the last look, whether answered or not; negative infinity for none.
+    """
+    done = 1 - belief.survival(not_done_at_s)
+    earliest_s = looked_at_s + SHORTEST_STEP_S
+    if done < _OVERDUE:
+        wanted_s = belief.quantile_s(step_ahead(done, aim.spacing))
+        if not_done_at_s > 0:
+            earliest_s = max(earliest_s, not_done_at_s + SHORTEST_STEP_S)
+        return max(earliest_s, wanted_s)
+    overdue_s = not_done_at_s - belief.quantile_s(_OVERDUE)
+    wanted_s = not_done_at_s + max(SHORTEST_STEP_S, aim.growth * overdue_s)
+    if aim.spacing > 1:  # a wide spacing stays wide: one e-fold of the tail at least
+        wanted_s = max(wanted_s, not_done_at_s * 1.1)
+    return max(earliest_s, min(wanted_s, not_done_at_s + aim.longest_step_s))
+
+
+def step_ahead(done: float, spacing: float) -> float:
+    """The probability of being done at which to look next, having seen it run at `done`.
+
+    In the tail, where the chance per second no longer changes, a wide step is shortened to the
+    one that is best for a constant chance: e^x - 1 - x = spacing² / 2.
+    """
+    in_tail = math.log1p(spacing + spacing**2 / 2)
+    step = spacing - done * (spacing - in_tail)
+    return min(_ENDLESS, math.tanh(math.atanh(math.sqrt(min(done, _ENDLESS))) + step / 2) ** 2)
+
+
+def choose_aim(load: Load) -> Aim:
+    """The closest spacing whose demand the limits can bear."""
+    spacing = CLOSEST
+    if math.isfinite(load.supply_per_s):
+        grid = _grid()
+        found = bisect.bisect_left(
+            grid, -load.supply_per_s, key=lambda point: -_demand_per_s(point, load)
+        )
+        spacing = grid[min(found, len(grid) - 1)].spacing
+    if load.daily_looks is None:
+        return Aim(spacing)
+    looks = DAILY_SHARE * load.daily_looks / max(1, load.jobs + load.jobs_to_come)
+    return Aim(max(spacing, spacing_for(looks)), growth=0.5, longest_step_s=600.0)
+
+
+def spacing_for(looks: float) -> float:
+    """The spacing that takes so many looks a job on average; few are at least 1.01."""
+    looks = max(1.01, looks)
+    return max(CLOSEST, 2 / (looks - 0.5)) if looks >= 1.5 else math.log(4 / (looks - 1))  # noqa: PLR2004 -- where both forms meet
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a spacing costs, for a logistic end of scale 1 in log time.
+
+    Args:
+        spacing: The spacing.
+        looks: Mean number of looks a job.
+        delay: Mean time from the end to the look that finds it, in units of scale times age.
+    """
+
+    spacing: float
+    looks: float
+    delay: float
+
+
+def cost_of(spacing: float) -> Cost:
+    """Follow the looks of one spacing through the curve."""
+    looks, delay, done = 0.0, 0.0, 0.0
+    while done < 1 - 1e-6:
+        looks += 1 - done
+        ahead = step_ahead(done, spacing)
+        # integral of F up to the next look, less the part that was over before the last one
+        delay += math.log((1 - done) / (1 - ahead))
+        if done > 0:
+            delay -= done * (_logit(ahead) - _logit(done))
+        done = ahead
+    return Cost(spacing, looks, delay)
+
+
+@functools.cache
+def _grid() -> tuple[Cost, ...]:
+    """Spacings from the closest to the widest with their costs."""
+    ratio = (WIDEST / CLOSEST) ** (1 / (_GRID_POINTS - 1))
+    return tuple(cost_of(CLOSEST * ratio**i) for i in range(_GRID_POINTS))
+
+
+def _demand_per_s(cost: Cost, load: Load) -> float:
+    """Requests a second that the jobs in flight, and those that follow them, would take."""
+    ends_per_s = load.jobs / (load.expected_s * (1 + load.spread * cost.delay))
+    return ends_per_s * cost.looks + min(load.starts_per_s, ends_per_s)
+
+
+def _logit(q: float) -> float:
+    return math.log(q) - math.log1p(-q)
