@@ -1,0 +1,135 @@
+"""How many videos at once, chosen as the batch runs. Pure: from one observation to the next pace.
+
+More videos in flight help until a limit is the bottleneck: then newcomers only wait for their
+first permit. So the pace grows while nobody waits to begin, doubling at first and by no more than
+the permits that could go at once; it stands still while newcomers wait; it gives back what has
+waited for minutes; and it halves on trouble (429s, many errors), down to one video at a time.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+#: How often to observe, seconds: a doubling every 5 s fills 300 permits in half a minute.
+LOOK_EVERY_S: Final = 5.0
+#: Videos at once to begin with.
+FIRST_SLOTS: Final = 4
+
+_STEP: Final = 0.05  # share of the slots added at a time where doubling is too bold
+_CROWDED: Final = 0.1  # share of the videos in flight that may wait to begin, and still grow
+_CROWDED_LEAST: Final = 2
+_PATIENT_S: Final = 120.0  # crowded this long (two windows of the limit): give slots back
+_CALM_S: Final = 30.0  # after trouble: no growth
+_SETTLE_S: Final = 60.0  # after a cut: no other cut, what is in flight has to end first
+_ERROR_SHARE: Final = 0.2  # of all that ended or failed between two looks
+_ERRORS_LEAST: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One observation.
+
+    Args:
+        at_s: Clock reading.
+        in_flight: Videos that have a slot.
+        held_up: Of these, those that wait for a permit or a resting source before their job runs.
+        to_come: Videos that have not started.
+        ended: Videos that ended so far.
+        refused: Answers 429 so far.
+        errors: Other troubles worth a try so far.
+        free_permits: Paid requests that could go at once; None where nothing is limited.
+        paused_until_s: Clock reading until which the limiter rests after a 429, or None.
+    """
+
+    at_s: float
+    in_flight: int
+    held_up: int = 0
+    to_come: int = 0
+    ended: int = 0
+    refused: int = 0
+    errors: int = 0
+    free_permits: int | None = None
+    paused_until_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Slots, and what has to be remembered to choose them.
+
+    Args:
+        slots: Videos at once, at least 1.
+        bold_below: Doubling goes up to here; trouble lowers it.
+        calm_at_s: No growth before.
+        cut_at_s: No cut before.
+        crowded_since_s: Since when newcomers wait, None: they do not.
+        seen: The observation before.
+    """
+
+    slots: int = FIRST_SLOTS
+    bold_below: float = float("inf")
+    calm_at_s: float = 0.0
+    cut_at_s: float = 0.0
+    crowded_since_s: float | None = None
+    seen: Seen | None = None
+
+
+def next_pace(pace: Pace, seen: Seen, most: int) -> Pace:
+    """The pace after one more observation; 1 <= slots <= `most`."""
+    before = replace(pace, slots=min(pace.slots, most))
+    if _is_trouble(before.seen, seen):
+        after = _after_trouble(before, seen)
+    elif _is_crowded(seen):
+        after = _while_crowded(before, seen)
+    else:
+        after = _grown(replace(before, crowded_since_s=None), seen, most)
+    return replace(after, seen=seen)
+
+
+def _is_trouble(before: Seen | None, seen: Seen) -> bool:
+    if before is None:
+        return False
+    has_new_pause = seen.paused_until_s is not None and seen.paused_until_s > (
+        before.paused_until_s or 0.0
+    )
+    errors = seen.errors - before.errors
+    share = errors / max(1, errors + seen.ended - before.ended)
+    has_errors = errors >= _ERRORS_LEAST and share >= _ERROR_SHARE
+    return has_new_pause or seen.refused > before.refused or has_errors
+
+
+def _after_trouble(pace: Pace, seen: Seen) -> Pace:
+    calm = replace(pace, calm_at_s=seen.at_s + _CALM_S)
+    if seen.at_s < pace.cut_at_s:
+        return calm
+    slots = max(1, pace.slots // 2)
+    return replace(calm, slots=slots, bold_below=slots, cut_at_s=seen.at_s + _SETTLE_S)
+
+
+def _is_crowded(seen: Seen) -> bool:
+    return seen.held_up > max(_CROWDED_LEAST, _CROWDED * seen.in_flight)
+
+
+def _while_crowded(pace: Pace, seen: Seen) -> Pace:
+    """Stand still; when it has lasted, give back a step, never what is at work."""
+    if pace.crowded_since_s is None:
+        return replace(pace, crowded_since_s=seen.at_s)
+    if seen.at_s - pace.crowded_since_s < _PATIENT_S:
+        return pace
+    at_work = seen.in_flight - seen.held_up
+    allowed = max(_CROWDED_LEAST, int(_CROWDED * seen.in_flight))
+    slots = max(1, min(pace.slots, at_work + allowed), pace.slots - _step(pace.slots))
+    # the next step back comes a quarter of the patience later
+    return replace(pace, slots=slots, crowded_since_s=seen.at_s - 0.75 * _PATIENT_S)
+
+
+def _grown(pace: Pace, seen: Seen, most: int) -> Pace:
+    is_full = seen.in_flight >= pace.slots
+    if not is_full or seen.to_come == 0 or seen.at_s < pace.calm_at_s:
+        return pace
+    is_bold = pace.slots < pace.bold_below
+    wanted = pace.slots if is_bold else _step(pace.slots)
+    at_once = wanted if seen.free_permits is None else max(_step(pace.slots), seen.free_permits)
+    return replace(pace, slots=min(most, pace.slots + min(wanted, at_once)))
+
+
+def _step(slots: int) -> int:
+    return max(1, int(_STEP * slots))

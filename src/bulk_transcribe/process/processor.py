@@ -1,0 +1,351 @@
+"""Many videos at once: a thread pool that is fed one video per free slot.
+
+The calling thread feeds, `video_processor-N` threads work. No more futures exist than videos in
+flight, so ten thousand videos need no more memory than the slots do. Sequential is one slot.
+"""
+
+import itertools
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.control import RunControl
+from bulk_transcribe.core.outcome import (
+    BatchResult,
+    Cancelled,
+    Crashed,
+    Failed,
+    Succeeded,
+    Totals,
+    VideoResult,
+)
+from bulk_transcribe.core.plan import BatchPlan
+from bulk_transcribe.core.stage import Stage
+from bulk_transcribe.core.video import VideoItem
+from bulk_transcribe.errors import (
+    AuthError,
+    OutputError,
+    StopBatchError,
+    StoppedError,
+    StoreError,
+)
+from bulk_transcribe.process.concurrency import LOOK_EVERY_S, Pace, Seen, next_pace
+from bulk_transcribe.process.gauge import Gauge
+
+_log: Final = logging.getLogger(__name__)
+
+#: More threads than this only wait for each other on one machine.
+MOST_SLOTS: Final = 512
+
+Slots = int | Literal["auto"]
+
+#: After these nothing in flight can end well either, and nothing is lost: paid jobs stay
+#: claimable. After the others (no credit) what has been paid for is still fetched.
+_ENDS_AT_ONCE: Final = (AuthError, StoreError, OutputError)
+
+
+def _no_requests() -> int:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchPorts:
+    """What the processor needs of others.
+
+    Args:
+        process: Takes one video to its end: `OneVideo.process`.
+        finish: Notes a video's end, durably; called by the thread that worked on it.
+        requests: HTTP requests sent so far, for the result.
+        gauge: What the videos in flight wait for; needed for `slots="auto"` to see anything.
+    """
+
+    process: Callable[[VideoItem], VideoResult]
+    finish: Callable[[VideoResult], None]
+    requests: Callable[[], int] = _no_requests
+    gauge: Gauge | None = None
+
+
+class ParallelVideoProcessor:
+    """Works a plan with many videos in flight. Its methods may be called by any thread.
+
+    Args:
+        ports: The steps of a video, and who is told.
+        control: Pause, drain and halt.
+        clock: Time.
+        slots: Videos at once, 1 to `most`, or "auto".
+        most: Upper bound of slots, for "auto" and for `set_concurrency`; at most 512.
+        session_id: For the result.
+
+    Raises:
+        ValueError: `slots` or `most` is out of bounds.
+    """
+
+    def __init__(
+        self,
+        ports: BatchPorts,
+        *,
+        control: RunControl,
+        clock: Clock,
+        slots: Slots = 1,
+        most: int = MOST_SLOTS,
+        session_id: str = "",
+    ) -> None:
+        if not 1 <= most <= MOST_SLOTS:
+            raise ValueError(f"most must be from 1 to {MOST_SLOTS}, not {most}")
+        self._ports = ports
+        self._control = control
+        self._clock = clock
+        self._session_id = session_id
+        self._changed = threading.Condition()  # guards the fields below
+        self._most = most
+        self._is_auto = False
+        self._pace = Pace(slots=1)
+        self._looked_s = clock.now_s()
+        self._is_working = False
+        self._in_flight = 0
+        self._counts: Counter[Stage] = Counter()
+        self._spent_usd = Decimal(0)
+        self._stopped_by: StopBatchError | None = None
+        self.set_concurrency(slots)
+
+    @property
+    def concurrency(self) -> int:
+        """Slots now; with "auto", those chosen last."""
+        with self._changed:
+            return self._pace.slots
+
+    @property
+    def in_flight(self) -> int:
+        """Videos that have a slot now."""
+        with self._changed:
+            return self._in_flight
+
+    def set_concurrency(self, slots: Slots) -> None:
+        """Change the number of slots, also while a batch runs.
+
+        More slots are filled at once; with fewer, videos in flight end in peace and are not
+        followed by others. "auto" goes on from the present number.
+
+        Raises:
+            ValueError: not "auto" and not from 1 to the upper bound.
+        """
+        with self._changed:
+            if slots != "auto" and not 1 <= slots <= self._most:
+                raise ValueError(f"slots must be from 1 to {self._most} or auto, not {slots}")
+            if slots != "auto":
+                self._pace = Pace(slots=slots)
+            elif not self._is_auto:
+                self._pace = Pace(slots=min(max(self._pace.slots, Pace().slots), self._most))
+            self._is_auto = slots == "auto"
+            self._changed.notify_all()
+
+    def stop(self, error: StopBatchError) -> None:
+        """End the batch because of an error that every further video would meet.
+
+        No further video starts and no further paid request goes out. A wrong key, a broken
+        database and a full disk end the videos in flight, too; otherwise (no credit) jobs that
+        were paid for are still fetched. Of several errors the first one counts.
+        """
+        with self._changed:
+            if self._stopped_by is None:
+                self._stopped_by = error
+        _log.error("the batch stops: %s", error)
+        if isinstance(error, _ENDS_AT_ONCE):
+            self._control.halt()
+        else:
+            self._control.drain()
+            self._control.pause()  # paused and draining: nobody submits any more
+
+    def process_video_batch(self, plan: BatchPlan) -> BatchResult:
+        """Work all videos in the plan's order; returns when every thread is done.
+
+        Videos that were not started when the run was drained or halted count as queued in the
+        result; those it cut short as cancelled. An empty plan gives an empty result.
+
+        Raises:
+            ValueError: the plan has a video twice.
+            RuntimeError: this processor is at work already.
+        """
+        _refuse_twice(plan.items)
+        self._begin()
+        started_s = self._clock.now_s()
+        forget = self._control.on_change(self._wake)
+        try:
+            with ThreadPoolExecutor(
+                max_workers=self._most,
+                thread_name_prefix="video_processor",
+                initializer=_namer(),
+            ) as executor:
+                self._work(plan.items, executor)
+        finally:
+            forget()
+            with self._changed:
+                self._is_working = False
+        return self._result(len(plan.items), self._clock.now_s() - started_s)
+
+    def _begin(self) -> None:
+        with self._changed:
+            if self._is_working:
+                raise RuntimeError("this processor is at work already")
+            self._is_working = True
+            self._in_flight = 0
+            self._counts = Counter()
+            self._spent_usd = Decimal(0)
+            self._stopped_by = None
+            self._looked_s = self._clock.now_s()
+
+    def _result(self, total: int, elapsed_s: float) -> BatchResult:
+        with self._changed:
+            counts, stopped_by = dict(self._counts), self._stopped_by
+            spent_usd = self._spent_usd
+        counts[Stage.QUEUED] = total - sum(counts.values())
+        return BatchResult(
+            session_id=self._session_id,
+            totals=Totals.from_counts(counts),
+            requests=self._ports.requests(),
+            spent_usd=spent_usd,
+            elapsed_s=elapsed_s,
+            stopped_by=stopped_by,
+            was_interrupted=stopped_by is None and self._control.is_draining,
+        )
+
+    # --- the calling thread ---
+
+    def _work(self, items: Sequence[VideoItem], executor: ThreadPoolExecutor) -> None:
+        try:
+            self._feed(items, executor)
+        except BaseException:
+            self._control.halt()  # else leaving the executor would wait for every video
+            raise
+
+    def _feed(self, items: Sequence[VideoItem], executor: ThreadPoolExecutor) -> None:
+        """Give each free slot the next video; returns when the last one has ended."""
+        next_one = 0
+        while True:
+            self._retune(to_come=len(items) - next_one)
+            with self._changed:
+                is_last = next_one == len(items) or self._control.is_draining
+                if is_last and self._in_flight == 0:
+                    return
+                if is_last or self._control.is_paused or self._in_flight >= self._pace.slots:
+                    # a time limit, so that a signal is noticed where waits cannot be interrupted
+                    self._clock.wait(self._changed, LOOK_EVERY_S)
+                    continue
+                self._in_flight += 1
+            self._start(items[next_one], executor)
+            next_one += 1
+
+    def _start(self, item: VideoItem, executor: ThreadPoolExecutor) -> None:
+        try:
+            executor.submit(self._run, item)
+        except RuntimeError as error:
+            # Where the system gives no more threads, the video is in the executor's queue all
+            # the same and gets the next thread that is free, if there is any.
+            with self._changed:
+                threads = self._in_flight - 1
+                if threads == 0 or "start new thread" not in str(error):
+                    raise
+                self._most = threads
+                self._pace = Pace(slots=threads)
+            _log.warning("no more than %d videos at once: %s", threads, error)
+
+    def _retune(self, *, to_come: int) -> None:
+        """In "auto", look around every few seconds and choose the slots anew."""
+        now_s = self._clock.now_s()
+        with self._changed:
+            is_due = self._is_auto and now_s >= self._looked_s + LOOK_EVERY_S
+            if not is_due or self._control.is_paused:
+                return
+            self._looked_s = now_s
+        seen = self._seen(now_s, to_come)
+        with self._changed:
+            if self._is_auto:
+                before = self._pace.slots
+                self._pace = next_pace(self._pace, seen, self._most)
+                if before != self._pace.slots:
+                    _log.debug("slots: %d -> %d, seen: %s", before, self._pace.slots, seen)
+
+    def _seen(self, now_s: float, to_come: int) -> Seen:
+        reading = (self._ports.gauge or Gauge()).read()  # asks the limiter: not under the lock
+        with self._changed:
+            return Seen(
+                at_s=now_s,
+                in_flight=self._in_flight,
+                held_up=reading.held_up,
+                to_come=to_come,
+                ended=sum(self._counts.values()),
+                refused=reading.refused,
+                errors=reading.errors,
+                free_permits=reading.free_permits,
+                paused_until_s=reading.paused_until_s,
+            )
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    # --- the threads video_processor-N ---
+
+    def _run(self, item: VideoItem) -> None:
+        """A slot's work: one video, its end noted and counted, whatever happens."""
+        result: VideoResult | None = None
+        try:
+            if not self._control.is_draining:  # else it stays queued
+                result = self._guarded(item.video_id, lambda: self._ports.process(item))
+                result = self._noted(result)
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                if result is not None:
+                    self._counts[result.stage] += 1
+                    if isinstance(result, Succeeded | Failed):
+                        self._spent_usd += result.spent_usd
+                self._changed.notify_all()
+
+    def _noted(self, result: VideoResult) -> VideoResult:
+        """The result once it is on disk; one that is not there has not ended for the store."""
+        with self._changed:
+            if isinstance(self._stopped_by, StoreError):
+                return Cancelled(video_id=result.video_id)
+
+        def note() -> VideoResult:
+            self._ports.finish(result)
+            return result
+
+        return self._guarded(result.video_id, note)
+
+    def _guarded(self, video_id: str, call: Callable[[], VideoResult]) -> VideoResult:
+        """The worker's edge: whatever is raised becomes a result, and the batch goes on."""
+        try:
+            return call()
+        except StoppedError:
+            return Cancelled(video_id=video_id)
+        except StopBatchError as error:
+            self.stop(error)
+            return Cancelled(video_id=video_id)
+        except BaseException as error:  # noqa: BLE001 -- a bug, or a library that wants to exit
+            _log.exception("%s: crashed", video_id)
+            return Crashed(video_id=video_id, error=error)
+
+
+def _refuse_twice(items: Sequence[VideoItem]) -> None:
+    times = Counter(item.video_id for item in items)
+    twice = [video_id for video_id, number in times.items() if number > 1]
+    if twice:
+        raise ValueError(f"in the plan more than once: {', '.join(twice[:5])}")
+
+
+def _namer() -> Callable[[], None]:
+    """Names the threads `video_processor-0`, `-1`, and so on, as each of them begins."""
+    numbers = itertools.count()
+
+    def name() -> None:
+        threading.current_thread().name = f"video_processor-{next(numbers)}"
+
+    return name
