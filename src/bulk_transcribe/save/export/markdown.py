@@ -18,7 +18,7 @@ _MAX_KEY = 80
 #: tags, and doubled signs for struck, marked and hidden text.
 _SPECIAL = re.compile(r"[\\`*_\[\]<$]|#(?=\w)|&(?=#?\w+;)|([~=%])(?=\1)")
 #: What makes a line a heading, a list, a quote, a table or a rule.
-_LINE_START = re.compile(r"^(?=[-+>|#=])|^\d+(?=[.)])")
+_LINE_START = re.compile(r"^(?=[-+>|#=])|^\d+(?=[.)](?:\s|$))")
 
 
 def to_markdown(

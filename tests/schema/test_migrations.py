@@ -1,0 +1,143 @@
+"""The steps give the tables that the code knows, and a step that fails leaves no trace."""
+
+import importlib
+import pkgutil
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import bulk_transcribe.save
+from bulk_transcribe.errors import StoreError
+from bulk_transcribe.save.database import bring_up_to_date, open_database
+from bulk_transcribe.save.migrations import LOCATION, known_versions
+from bulk_transcribe.save.tables import metadata
+
+for _module in pkgutil.iter_modules(bulk_transcribe.save.__path__):
+    if _module.name.endswith("tables"):  # other modules add tables to the same metadata
+        importlib.import_module(f"bulk_transcribe.save.{_module.name}")
+
+
+def schema_of(path: Path) -> dict[str, str]:
+    connection = sqlite3.connect(path)
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        " AND name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
+    ).fetchall()
+    connection.close()
+    return {name: " ".join(sql.replace("\t", " ").split()) for name, sql in rows}
+
+
+def steps_up_to(folder: Path, last: str) -> Path:
+    """A copy of the migrations that ends with step `last`."""
+    shutil.copytree(LOCATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for step in (folder / "versions").glob("*.py"):
+        if step.name[:4] > last:
+            step.unlink()
+    return folder
+
+
+def test_applied_one_by_one_they_equal_the_tables(tmp_path: Path) -> None:
+    path = tmp_path / "migrated.db"
+    for version in known_versions():
+        bring_up_to_date(path, location=steps_up_to(tmp_path / version, version))
+    fresh = create_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    metadata.create_all(fresh)
+    fresh.dispose()
+    migrated, wanted = schema_of(path), schema_of(tmp_path / "fresh.db")
+    assert migrated.keys() == wanted.keys()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    for name in wanted:  # conditions of indexes and AUTOINCREMENT, which the comparison skips
+        for word in ("WHERE", "AUTOINCREMENT", "UNIQUE INDEX", "ON DELETE CASCADE"):
+            assert (word in migrated[name]) == (word in wanted[name]), (name, word)
+
+
+def test_the_steps_are_one_line_and_numbered() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(LOCATION).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config)
+    revisions = [step.revision for step in script.walk_revisions()][::-1]
+    assert tuple(revisions) == known_versions()
+    assert script.get_current_head() == known_versions()[-1]
+
+
+def test_a_step_that_fails_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    bring_up_to_date(path)
+    before = schema_of(path)
+    location = steps_up_to(tmp_path / "steps", "9999")
+    (location / "versions" / "9000_bad.py").write_text(
+        "from alembic import op\n"
+        "import sqlalchemy as sa\n"
+        f'revision = "9000"\ndown_revision = "{known_versions()[-1]}"\n'
+        "def upgrade():\n"
+        '    op.create_table("half", sa.Column("a", sa.Integer))\n'
+        '    op.execute("THIS IS NO SQL")\n'
+    )
+    with pytest.raises(StoreError):
+        bring_up_to_date(path, location=location)
+    assert schema_of(path) == before
+    open_database(path).close()  # still good at the old step
+
+
+def test_a_copy_is_made_before_an_existing_database_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    bring_up_to_date(path)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            "INSERT INTO video_metadata (video_id, availability, live_state, source)"
+            " VALUES ('kept', 'public', 'none', 't')"
+        ).close()
+    connection.close()
+    location = steps_up_to(tmp_path / "steps", "9999")
+    (location / "versions" / "9000_good.py").write_text(
+        "from alembic import op\n"
+        "import sqlalchemy as sa\n"
+        f'revision = "9000"\ndown_revision = "{known_versions()[-1]}"\n'
+        "def upgrade():\n"
+        '    with op.batch_alter_table("sessions") as table:\n'
+        '        table.add_column(sa.Column("more", sa.Text))\n'
+        '        table.alter_column("name", new_column_name="called")\n'
+    )
+    bring_up_to_date(path, location=location)
+    assert "called" in schema_of(path)["sessions"]
+    copy = tmp_path / "store.db.before-9000"
+    assert "called" not in schema_of(copy)["sessions"]
+    kept = sqlite3.connect(copy)
+    assert kept.execute("SELECT video_id FROM video_metadata").fetchall() == [("kept",)]
+    kept.close()
+    # and the program that does not know step 9000 leaves it alone
+    with pytest.raises(StoreError, match="newer version") as caught:
+        open_database(path)
+    assert "Update" in caught.value.next_step
+
+
+def test_a_new_database_needs_no_copy(tmp_path: Path) -> None:
+    open_database(tmp_path / "store.db").close()
+    assert [path.name for path in tmp_path.glob("*before*")] == []
+
+
+def test_postgresql_understands_the_tables() -> None:
+    """The guard of law 3 is a partial unique index there, too."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in the library
+    for table in metadata.sorted_tables:
+        assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            made = str(CreateIndex(index).compile(dialect=dialect))
+            if index.name == "uq_submissions_open":
+                assert "CREATE UNIQUE INDEX" in made
+                assert "WHERE state IN" in made
