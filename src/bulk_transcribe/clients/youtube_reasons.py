@@ -206,7 +206,9 @@ def find_reason(text: str) -> Reason | None:
 def reason_error(reason: Reason, *, video_id: str, source: str) -> BulkTranscribeError:
     """The error that a row leads to, for one video asked of one source."""
     build = _BUILDERS.get(reason.family)
-    message = f"{video_id}: {reason.says}." if video_id else f"{reason.says.capitalize()}."
+    message = (
+        f"{video_id}: {reason.says}." if video_id else f"{reason.says[0].upper()}{reason.says[1:]}."
+    )
     if build is not None:
         return build(message, reason, video_id)
     if reason.family is SourceBlockedError:

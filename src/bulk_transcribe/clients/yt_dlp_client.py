@@ -4,6 +4,7 @@ It asks YouTube as a browser would: one video at a time, several requests inside
 The library takes 0.2 s to import and is only imported when it is used.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -32,6 +33,7 @@ _VIDEO_ID: Final = re.compile(r"[A-Za-z0-9_-]{11}", re.ASCII)
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PREFIX: Final = re.compile(r"^(ERROR:\s*)?(\[[\w:+]+\]\s*)?([A-Za-z0-9_-]{11}:\s*)?")
 _PLACEHOLDERS: Final = frozenset({"[Deleted video]", "[Private video]"})
+_MOST_WAIT_S: Final = 5.0
 _DEEPEST: Final = 3  # channel -> tab -> list
 #: Within an unordered or roughly dated list, this many too old ones in a row end the reading.
 _TOO_OLD_IN_A_ROW: Final = 50
@@ -81,7 +83,7 @@ class YtDlpClient:
         log: Notes each call of the library as one request.
         clock: For moments and durations.
         proxy: "http://user:password@host:port", or None to go direct.
-        timeout_s: Seconds that each request inside may wait; at most 10 are used, since the
+        timeout_s: Seconds that each request inside may wait; at most 5 are used, since the
             library makes several in a row.
         make: Another library, for tests.
     """
@@ -93,7 +95,7 @@ class YtDlpClient:
         log: RequestLog,
         clock: Clock,
         proxy: str | None = None,
-        timeout_s: float = 10.0,
+        timeout_s: float = _MOST_WAIT_S,
         make: MakeYdl = make_ydl,
     ) -> None:
         self._limiter = limiter
@@ -110,7 +112,7 @@ class YtDlpClient:
             "noplaylist": True,
             "ignore_no_formats_error": True,
             "cachedir": False,
-            "socket_timeout": min(10.0, real_timeout_s(clock, timeout_s)),
+            "socket_timeout": min(_MOST_WAIT_S, real_timeout_s(clock, timeout_s)),
             # retries are for the callers to decide; inside they would last minutes
             "retries": 0,
             "extractor_retries": 0,
@@ -414,7 +416,7 @@ def _has_captions(subtitles: Any) -> bool | None:
 def _positive(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if value > 0 else None
+    return float(value) if value > 0 and math.isfinite(value) else None
 
 
 def _text(value: Any) -> str | None:
