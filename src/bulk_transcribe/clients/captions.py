@@ -446,7 +446,8 @@ class _Gate(HTTPAdapter):
         """Read the body now, with what is left of the time, at most `_MOST_BYTES`."""
         until_s = started_s + self._real_timeout_s * self._clock.speed
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK_BYTES):
+        # read1 gives what is there; iter_content would wait until a whole chunk has dripped in
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > _MOST_BYTES:
                 response.close()

@@ -343,6 +343,25 @@ def test_a_connection_that_is_cut_after_the_request_may_have_been_read() -> None
     assert not limiter.permits[0].was_given_back
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf a transcript",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ],
+)
+def test_half_an_answer_is_never_taken_for_a_whole_one(answer: bytes) -> None:
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    http, limiter, log = client()
+    with raw_server(talk) as url, http, pytest.raises(NetworkError):
+        http.send(call(url))
+    assert limiter.permits[0].status == 200
+    assert (log.records[0].status, log.records[0].error) == (200, "RemoteProtocolError")
+
+
 def dribble(head: bytes) -> Callable[[socket.socket], None]:
     def talk(connection: socket.socket) -> None:
         read_request(connection)
