@@ -50,7 +50,7 @@ _BLOCK_REST_S: Final = 900.0
 _ROTATIONS: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Webshare:
     """An account with Webshare's rotating residential proxies. The password is never shown."""
 

@@ -32,6 +32,7 @@ from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import (
     APIError,
+    GaveUpError,
     InDoubtError,
     RetryableError,
     SourceBlockedError,
@@ -45,9 +46,8 @@ NAME: Final = "deapi"
 SUBMIT_URGENCY: Final = 0.8
 #: A finished job's text is fetched before anything else of its kind.
 RESULT_URGENCY: Final = 1.0
-#: Answers "no such job" in a row after which the job counts as lost: one or two are normal right
-#: after the submit.
-_LOOKS_UNTIL_LOST: Final = 3
+#: Code of the answer "no such job": normal right after the submit, wrong for long.
+_UNKNOWN_JOB: Final = "job_not_found"
 #: Fresh addresses asked for when the result's address has expired.
 _FRESH_ADDRESSES: Final = 3
 
@@ -110,7 +110,7 @@ class DeapiSource:
 
         Raises:
             InDoubtError: a paid request whose answer was lost, now or earlier.
-            TranscriptFailedError: the service gave the job up, or no longer knows it.
+            TranscriptFailedError: the service gave the job up, or does not know it for long.
             GaveUpError: the job is far beyond its expected end; it stays claimable.
             RetryableError: not accepted (call again), or the result could not be fetched yet
                 (call again: the open job is found).
@@ -269,14 +269,18 @@ class _Job:
         self._reporter = reporter
         self._request_id = submission.request_id or ""
         self._video_id = submission.key.video_id
-        self._unknown = 0  # answers "no such job" in a row
 
     def finish(self, duration_s: float | None) -> JobStatus:
         """The job's last status."""
         self._reporter.stage(Stage.TRANSCRIBING, source=NAME)
-        return self._watcher.watch(
-            self._submission, duration_s=duration_s, look=self._look, reporter=self._reporter
-        )
+        try:
+            return self._watcher.watch(
+                self._submission, duration_s=duration_s, look=self._look, reporter=self._reporter
+            )
+        except GaveUpError as error:
+            if getattr(error.__cause__, "code", "") == _UNKNOWN_JOB:
+                raise self._lost() from error
+            raise
 
     def text_of(self, status: JobStatus) -> str:
         """The finished job's text; an expired address is replaced by a fresh one.
@@ -313,17 +317,8 @@ class _Job:
         )
 
     def _look(self, ticket: Ticket) -> JobStatus:
-        """One poll; tells the progress, and sorts a job that stays unknown."""
-        try:
-            status = self._service.job(self._request_id, ticket)
-        except RetryableError as error:
-            if error.code != "job_not_found":
-                raise
-            self._unknown += 1
-            if self._unknown < _LOOKS_UNTIL_LOST:
-                raise
-            raise self._lost() from error
-        self._unknown = 0
+        """One poll; tells the progress. An unknown job is for the watcher to be patient with."""
+        status = self._service.job(self._request_id, ticket)
         if status.progress is not None and status.state is JobState.RUNNING:
             self._reporter.progress(status.progress)
         return status
@@ -338,7 +333,7 @@ class _Job:
             request_id=self._request_id,
             next_step="If it was paid with another key, set that key and retry. "
             "If not, abandon the job, then retry: that pays again.",
-            code="job_not_found",
+            code=_UNKNOWN_JOB,
             can_retry=True,
         )
 

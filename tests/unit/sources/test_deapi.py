@@ -194,14 +194,16 @@ class Watcher:
         self.watched.append((submission, duration_s))
         if self.failure is not None:
             raise self.failure
-        for _ in range(50):
+        last: RetryableError | None = None
+        for _ in range(5):
             try:
                 status = look(Ticket(video_id=submission.key.video_id))
-            except RetryableError:
+            except RetryableError as error:
+                last = error
                 continue
             if status.state is not JobState.RUNNING:
                 return status
-        raise AssertionError("the job never ended")
+        raise GaveUpError("late", video_id=submission.key.video_id) from last
 
 
 @dataclass
@@ -539,12 +541,20 @@ def test_a_job_that_stays_unknown_fails_the_video_but_stays_open(world: World) -
     world.service.looks = [UNKNOWN]
     with raises(TranscriptFailedError) as caught:
         world.fetch()
-    assert caught.value.__cause__ is UNKNOWN
+    assert isinstance(caught.value.__cause__, GaveUpError)
+    assert "another key" in str(caught.value)
     assert world.row.state is STATE.ACCEPTED
-    assert world.diary.count("poll") == 3
+    assert "fail" not in world.diary
     world.service.looks = [DONE]
     assert world.fetch().text == "Hello."
     assert world.posts == 1
+
+
+def test_a_job_that_cannot_be_asked_for_is_given_up_as_it_is(world: World) -> None:
+    world.service.looks = [ServerBusyError("502")]
+    with raises(GaveUpError):
+        world.fetch()
+    assert world.row.state is STATE.ACCEPTED
 
 
 def at(url: str) -> JobStatus:
