@@ -12,6 +12,11 @@ from bulk_transcribe.core.video import VideoItem, VideoMetadata
 NAME: Final = "captions"
 
 
+def captions_key(video_id: str, languages: Sequence[str]) -> ContentKey:
+    """Under which captions in these wanted languages are kept."""
+    return ContentKey(video_id=video_id, source=NAME, language=",".join(languages))
+
+
 class CaptionsSource:
     """The port `TranscriptSource` on top of a `CaptionFetcher`. May be shared by all threads.
 
@@ -29,7 +34,7 @@ class CaptionsSource:
         return NAME
 
     def key(self, video_id: str) -> ContentKey:
-        return ContentKey(video_id=video_id, source=NAME, language=",".join(self._languages))
+        return captions_key(video_id, self._languages)
 
     def fetch(
         self,

@@ -42,6 +42,8 @@ from bulk_transcribe.errors import (
 )
 
 NAME: Final = "deapi"
+#: What changes the text beside the model, as the key of a transcript spells it.
+OPTIONS: Final = "include_ts=1"
 #: Among what the limit lets through, a submit keeps the service busy; only overdue looks are more.
 SUBMIT_URGENCY: Final = 0.8
 #: A finished job's text is fetched before anything else of its kind.
@@ -57,6 +59,11 @@ Quote = Callable[[float], Decimal | None]
 
 class _PausedWhileWaitingError(Exception):
     """The run was paused between the wish to submit and the permit: nothing was sent."""
+
+
+def deapi_key(video_id: str, model: str, options: str = OPTIONS) -> ContentKey:
+    """Under which a transcript by this model, with these options, is kept and paid for."""
+    return ContentKey(video_id=video_id, source=NAME, model=model, options=options)
 
 
 class DeapiSource:
@@ -82,7 +89,7 @@ class DeapiSource:
         control: RunControl,
         clock: Clock,
         model: str,
-        options: str = "include_ts=1",
+        options: str = OPTIONS,
         quote: Quote | None = None,
     ) -> None:
         self._service = service
@@ -99,7 +106,7 @@ class DeapiSource:
         return NAME
 
     def key(self, video_id: str) -> ContentKey:
-        return ContentKey(video_id=video_id, source=NAME, model=self._model, options=self._options)
+        return deapi_key(video_id, self._model, self._options)
 
     def fetch(
         self, item: VideoItem, metadata: VideoMetadata | None, reporter: Reporter
