@@ -18,6 +18,7 @@ from sqlalchemy import (
     Engine,
     NullPool,
     Table,
+    case,
     create_engine,
     event,
     exc,
@@ -197,7 +198,8 @@ def upsert(
     rows: Sequence[Mapping[str, Any]],
     *,
     add: Sequence[str] = (),
-    keep: Sequence[str] = (),
+    least: Sequence[str] = (),
+    most: Sequence[str] = (),
 ) -> None:
     """Insert rows; where the primary key is there already, replace the other columns.
 
@@ -206,18 +208,25 @@ def upsert(
         table: Has a primary key.
         rows: Each with a value for the same columns; none at all does nothing.
         add: Columns where the new value is added to the old one.
-        keep: Columns where the old value stays.
+        least: Columns where the smaller of the two values stays.
+        most: Columns where the larger of the two values stays.
     """
     if not rows:
         return
     maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = maker(table)
     keys = [column.name for column in table.primary_key]
-    changes = {
-        name: table.c[name] + statement.excluded[name] if name in add else statement.excluded[name]
-        for name in rows[0]
-        if name not in keys and name not in keep
-    }
+    changes: dict[str, Any] = {}
+    for name in rows[0].keys() - set(keys):
+        old, new = table.c[name], statement.excluded[name]
+        if name in add:
+            changes[name] = old + new
+        elif name in least:
+            changes[name] = case((old < new, old), else_=new)
+        elif name in most:
+            changes[name] = case((old > new, old), else_=new)
+        else:
+            changes[name] = new
     connection.execute(
         statement.on_conflict_do_update(index_elements=keys, set_=changes), [dict(r) for r in rows]
     )

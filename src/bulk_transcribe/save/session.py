@@ -296,7 +296,14 @@ class Session:
                 connection.execute(insert(attempts_table), tries)
             if rows:
                 connection.execute(statement, rows)
-            upsert(connection, requests_table, sums, add=_ADDED, keep=("first_at",))
+            upsert(
+                connection,
+                requests_table,
+                sums,
+                add=_ADDED,
+                least=("first_at",),  # requests are noted in the order of their answers
+                most=("last_at",),
+            )
 
     def finish(self, state: VideoState, result: VideoResult) -> None:
         """Note a video's end; durable on return.

@@ -98,15 +98,25 @@ def test_a_broken_guard_is_a_conflict(database: Database) -> None:
         put(database, "a")
 
 
-def test_an_upsert_replaces_adds_and_keeps(database: Database) -> None:
-    row = {"video_id": "a", "title": "old", "channel": "old", "duration_s": 1.0, **FACTS}
+def test_an_upsert_replaces_adds_and_keeps_the_least_or_most(database: Database) -> None:
+    row = {"video_id": "a", "title": "b", "channel": "b", "language": "b", "duration_s": 1.0}
     with database.transaction() as connection:
-        upsert(connection, video_metadata, [row])
-        later = row | {"title": "new", "channel": "new", "duration_s": 2.0}
-        upsert(connection, video_metadata, [later], add=["duration_s"], keep=["channel"])
+        for text, added in [("b", 1.0), ("c", 2.0), ("a", 4.0)]:
+            later = row | {"title": text, "channel": text, "language": text, "duration_s": added}
+            upsert(
+                connection,
+                video_metadata,
+                [later | FACTS],
+                add=["duration_s"],
+                least=["channel"],
+                most=["language"],
+            )
         upsert(connection, video_metadata, [])
         found = connection.execute(select(video_metadata)).mappings().one()
-    assert (found["title"], found["channel"], found["duration_s"]) == ("new", "old", 3.0)
+    assert found["title"] == "a"
+    assert found["channel"] == "a"
+    assert found["language"] == "c"
+    assert found["duration_s"] == 7.0
 
 
 def test_an_owner_is_alive_until_it_closes(tmp_path: Path) -> None:
