@@ -1,11 +1,17 @@
 """How many videos at once, chosen as the batch runs. Pure: from one observation to the next pace.
 
 More videos in flight help until a limit is the bottleneck: then newcomers only wait for their
-first permit. So the pace grows while nobody waits to begin, doubling at first and by no more than
-the permits that could go at once; it stands still while newcomers wait; it gives back what has
-waited for minutes; and it halves on trouble (429s, many errors), down to one video at a time.
+first permit. So the pace grows while nobody waits to begin, doubling while permits lie idle and in
+small steps otherwise; it stands still while newcomers wait and a window of the limit longer; it
+gives back what has waited for minutes; and it halves on trouble (429s, many errors), down to one
+video at a time.
+
+A job's look comes minutes after its submit, so a beginning batch seems to have the whole limit for
+submits. It is not led astray: beyond a first burst, no more videos are in flight than could have
+begun so far at the rate that the limit sustains, a submit and a look each.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,12 +19,18 @@ from typing import Final
 LOOK_EVERY_S: Final = 5.0
 #: Videos at once to begin with.
 FIRST_SLOTS: Final = 4
+#: Videos at once where nothing else bounds them; more threads only wait for each other.
+MOST: Final = 512
 
 _STEP: Final = 0.05  # share of the slots added at a time where doubling is too bold
 _CROWDED: Final = 0.1  # share of the videos in flight that may wait to begin, and still grow
 _CROWDED_LEAST: Final = 2
 _PATIENT_S: Final = 120.0  # crowded this long (two windows of the limit): give slots back
 _CALM_S: Final = 30.0  # after trouble: no growth
+_QUIET_S: Final = 60.0  # after a crowd: no growth, a window of the limit has to show it is gone
+_IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
+_FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
+_REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early
 _SETTLE_S: Final = 60.0  # after a cut: no other cut, what is in flight has to end first
 _ERROR_SHARE: Final = 0.2  # of all that ended or failed between two looks
 _ERRORS_LEAST: Final = 3
@@ -37,6 +49,8 @@ class Seen:
         refused: Answers 429 so far.
         errors: Other troubles worth a try so far.
         free_permits: Paid requests that could go at once; None where nothing is limited.
+        limit_per_s: Paid requests that the limit sustains, a second; None likewise.
+        limit: Paid requests that it lets through in one window; None likewise.
         paused_until_s: Clock reading until which the limiter rests after a 429, or None.
     """
 
@@ -48,6 +62,8 @@ class Seen:
     refused: int = 0
     errors: int = 0
     free_permits: int | None = None
+    limit_per_s: float | None = None
+    limit: int | None = None
     paused_until_s: float | None = None
 
 
@@ -57,24 +73,27 @@ class Pace:
 
     Args:
         slots: Videos at once, at least 1.
-        bold_below: Doubling goes up to here; trouble lowers it.
-        calm_at_s: No growth before.
+        began_s: When it was first looked at.
+        bold_below: Doubling goes up to here without further question; a crowd lowers it.
+        calm_at_s: No growth before: trouble or a crowd was seen.
         cut_at_s: No cut before.
         crowded_since_s: Since when newcomers wait, None: they do not.
         seen: The observation before.
     """
 
     slots: int = FIRST_SLOTS
-    bold_below: float = float("inf")
-    calm_at_s: float = 0.0
-    cut_at_s: float = 0.0
+    began_s: float | None = None
+    bold_below: float = math.inf
+    calm_at_s: float = -math.inf
+    cut_at_s: float = -math.inf
     crowded_since_s: float | None = None
     seen: Seen | None = None
 
 
 def next_pace(pace: Pace, seen: Seen, most: int) -> Pace:
     """The pace after one more observation; 1 <= slots <= `most`."""
-    before = replace(pace, slots=min(pace.slots, most))
+    began_s = seen.at_s if pace.began_s is None else pace.began_s
+    before = replace(pace, slots=min(pace.slots, most), began_s=began_s)
     if _is_trouble(before.seen, seen):
         after = _after_trouble(before, seen)
     elif _is_crowded(seen):
@@ -105,30 +124,55 @@ def _after_trouble(pace: Pace, seen: Seen) -> Pace:
 
 
 def _is_crowded(seen: Seen) -> bool:
-    return seen.held_up > max(_CROWDED_LEAST, _CROWDED * seen.in_flight)
+    return seen.held_up > _allowed(seen)
+
+
+def _allowed(seen: Seen) -> int:
+    """Newcomers that may wait: they are the next ones to go."""
+    return max(_CROWDED_LEAST, int(_CROWDED * seen.in_flight))
 
 
 def _while_crowded(pace: Pace, seen: Seen) -> Pace:
     """Stand still; when it has lasted, give back a step, never what is at work."""
+    still = replace(
+        pace,
+        bold_below=min(pace.bold_below, pace.slots),
+        calm_at_s=max(pace.calm_at_s, seen.at_s + _QUIET_S),
+    )
     if pace.crowded_since_s is None:
-        return replace(pace, crowded_since_s=seen.at_s)
+        return replace(still, crowded_since_s=seen.at_s)
     if seen.at_s - pace.crowded_since_s < _PATIENT_S:
-        return pace
-    at_work = seen.in_flight - seen.held_up
-    allowed = max(_CROWDED_LEAST, int(_CROWDED * seen.in_flight))
-    slots = max(1, min(pace.slots, at_work + allowed), pace.slots - _step(pace.slots))
+        return still
+    at_work = max(1, seen.in_flight - seen.held_up)
+    slots = max(min(pace.slots, at_work + _allowed(seen)), pace.slots - _step(pace.slots))
     # the next step back comes a quarter of the patience later
-    return replace(pace, slots=slots, crowded_since_s=seen.at_s - 0.75 * _PATIENT_S)
+    return replace(still, slots=slots, crowded_since_s=seen.at_s - 0.75 * _PATIENT_S)
 
 
 def _grown(pace: Pace, seen: Seen, most: int) -> Pace:
     is_full = seen.in_flight >= pace.slots
     if not is_full or seen.to_come == 0 or seen.at_s < pace.calm_at_s:
         return pace
-    is_bold = pace.slots < pace.bold_below
-    wanted = pace.slots if is_bold else _step(pace.slots)
-    at_once = wanted if seen.free_permits is None else max(_step(pace.slots), seen.free_permits)
-    return replace(pace, slots=min(most, pace.slots + min(wanted, at_once)))
+    is_idle = (
+        seen.free_permits is not None
+        and seen.limit is not None
+        and seen.free_permits >= _IDLE * seen.limit
+    )
+    step = _step(pace.slots)
+    wanted = pace.slots if is_idle or pace.slots < pace.bold_below else step
+    at_once = wanted if seen.free_permits is None else max(step, seen.free_permits)
+    highest = min(most, max(pace.slots, _sustained(pace, seen)))
+    return replace(pace, slots=min(highest, pace.slots + min(wanted, at_once)))
+
+
+def _sustained(pace: Pace, seen: Seen) -> int:
+    """Videos that may be in flight by now: a first burst, then what the limit sustains."""
+    if seen.limit_per_s is None or seen.limit is None or pace.began_s is None:
+        return MOST
+    elapsed_s = seen.at_s - pace.began_s
+    return max(
+        _FIRST_BURST_LEAST, seen.limit, int(seen.limit_per_s / _REQUESTS_A_VIDEO * elapsed_s)
+    )
 
 
 def _step(slots: int) -> int:

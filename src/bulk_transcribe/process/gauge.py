@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +25,8 @@ class Reading:
         refused: Answers 429 met so far.
         errors: Other troubles worth a try met so far.
         free_permits: Paid requests that could go at once; None where nothing is limited.
+        limit_per_s: Paid requests that the limit sustains, a second; None likewise.
+        limit: Paid requests that it lets through in one window; None likewise.
         paused_until_s: Clock reading until which the limiter rests after a 429, or None.
     """
 
@@ -32,6 +34,8 @@ class Reading:
     refused: int = 0
     errors: int = 0
     free_permits: int | None = None
+    limit_per_s: float | None = None
+    limit: int | None = None
     paused_until_s: float | None = None
 
 
@@ -68,15 +72,17 @@ class Gauge:
     def read(self) -> Reading:
         """The counts now."""
         capacity = None if self._capacity is None else self._capacity()
-        is_limited = capacity is not None and capacity.limit is not None
         with self._lock:
-            return Reading(
-                held_up=len(self._held_up),
-                refused=self._refused,
-                errors=self._errors,
-                free_permits=capacity.remaining if capacity and is_limited else None,
-                paused_until_s=capacity.paused_until_s if capacity else None,
-            )
+            counts = Reading(held_up=len(self._held_up), refused=self._refused, errors=self._errors)
+        if capacity is None or capacity.limit is None:
+            return counts
+        return replace(
+            counts,
+            free_permits=capacity.remaining,
+            limit_per_s=capacity.limit / capacity.window_s,
+            limit=capacity.limit,
+            paused_until_s=capacity.paused_until_s,
+        )
 
     def _note(self, video_id: str, *, is_held_up: bool) -> None:
         with self._lock:

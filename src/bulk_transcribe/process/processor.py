@@ -35,13 +35,10 @@ from bulk_transcribe.errors import (
     StoppedError,
     StoreError,
 )
-from bulk_transcribe.process.concurrency import LOOK_EVERY_S, Pace, Seen, next_pace
+from bulk_transcribe.process.concurrency import LOOK_EVERY_S, MOST, Pace, Seen, next_pace
 from bulk_transcribe.process.gauge import Gauge
 
 _log: Final = logging.getLogger(__name__)
-
-#: More threads than this only wait for each other on one machine.
-MOST_SLOTS: Final = 512
 
 Slots = int | Literal["auto"]
 
@@ -93,11 +90,11 @@ class ParallelVideoProcessor:
         control: RunControl,
         clock: Clock,
         slots: Slots = 1,
-        most: int = MOST_SLOTS,
+        most: int = MOST,
         session_id: str = "",
     ) -> None:
-        if not 1 <= most <= MOST_SLOTS:
-            raise ValueError(f"most must be from 1 to {MOST_SLOTS}, not {most}")
+        if not 1 <= most <= MOST:
+            raise ValueError(f"most must be from 1 to {MOST}, not {most}")
         self._ports = ports
         self._control = control
         self._clock = clock
@@ -283,6 +280,8 @@ class ParallelVideoProcessor:
                 refused=reading.refused,
                 errors=reading.errors,
                 free_permits=reading.free_permits,
+                limit_per_s=reading.limit_per_s,
+                limit=reading.limit,
                 paused_until_s=reading.paused_until_s,
             )
 
