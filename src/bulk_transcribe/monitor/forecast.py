@@ -1,0 +1,117 @@
+"""From states and running figures to the backlog that `eta.py` works off. Pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bulk_transcribe.core.jobtime import JobTimeModel, Prediction
+from bulk_transcribe.core.stage import Stage, VideoState
+from bulk_transcribe.monitor.eta import Backlog
+
+_BEYOND_SUBMIT = frozenset({Stage.TRANSCRIBING, Stage.SAVING})
+_SAVING_S = 1.0
+_OVERDUE = 0.005  # a job that runs on with this probability says nothing more of its rest
+_OVERDUE_REST = 0.1  # of its age
+_BUCKETS = 32  # lengths within a 32nd of an e-fold count as one
+_LOGISTIC_SD = math.pi / math.sqrt(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """The running figures that a forecast needs; see `Pace`."""
+
+    active: tuple[str, ...]
+    paid: frozenset[str]  # of the active ones, those that need the paid service
+    slots: int
+    requests_per_min: float | None
+    limited_recent: int
+    requests_per_paid: float
+    extra_s: float
+    doubt: float
+    quick_s: float
+    quick_share: float
+    quick_share_doubt: float
+
+
+def backlog_of(
+    states: Mapping[str, VideoState], outlook: Outlook, model: JobTimeModel, now_at: datetime
+) -> Backlog:
+    """What is left to do.
+
+    Args:
+        states: All videos in the order of work.
+        outlook: The running figures.
+        model: What paid jobs take.
+        now_at: The moment.
+    """
+    expected = _Expected(model, outlook.extra_s)
+    waiting = [state for state in states.values() if state.stage is Stage.QUEUED]
+    submitting_s, in_flight_s, undecided = [], [], []
+    for video_id in outlook.active:
+        state = states[video_id]
+        if state.stage in _BEYOND_SUBMIT:
+            in_flight_s.append(_rest_s(state, expected, now_at))
+        elif video_id in outlook.paid:
+            submitting_s.append(expected.slot_s(state.duration_s))
+        else:
+            undecided.append(state)
+    queued = undecided + waiting
+    paid_per_s, burst = math.inf, 0.0
+    if outlook.requests_per_min is not None:
+        paid_per_s = outlook.requests_per_min / 60 / outlook.requests_per_paid
+        room = max(0.0, outlook.requests_per_min - outlook.limited_recent)
+        burst = room / outlook.requests_per_paid
+    middle = queued[len(queued) // 2].duration_s if queued else None
+    return Backlog(
+        queued_s=[expected.slot_s(state.duration_s) for state in queued],
+        submitting_s=submitting_s,
+        in_flight_s=in_flight_s,
+        slots=max(outlook.slots, 1),
+        quick_share=outlook.quick_share,
+        quick_share_doubt=outlook.quick_share_doubt,
+        quick_s=outlook.quick_s,
+        paid_per_s=paid_per_s,
+        burst=burst,
+        spread=min(1.0, _LOGISTIC_SD * expected.prediction(middle).scale),
+        doubt=outlook.doubt,
+    )
+
+
+class _Expected:
+    """Means by length, worked out once for lengths that are nearly the same."""
+
+    def __init__(self, model: JobTimeModel, extra_s: float) -> None:
+        self._model = model
+        self.extra_s = extra_s
+        self._predictions: dict[int | None, Prediction] = {}
+
+    def prediction(self, duration_s: float | None) -> Prediction:
+        bucket = None
+        if duration_s is not None and math.isfinite(duration_s):
+            bucket = round(_BUCKETS * math.log1p(max(0.0, duration_s)))
+        found = self._predictions.get(bucket)
+        if found is None:
+            length_s = None if bucket is None else math.expm1(bucket / _BUCKETS)
+            found = self._predictions[bucket] = self._model.predict(length_s)
+        return found
+
+    def slot_s(self, duration_s: float | None) -> float:
+        """Mean time that a paid video occupies a slot."""
+        return self.prediction(duration_s).mean_s + self.extra_s
+
+
+def _rest_s(state: VideoState, expected: _Expected, now_at: datetime) -> float:
+    """Mean seconds until a video whose job runs, or ended, leaves its slot."""
+    if state.stage is Stage.SAVING or state.since_at is None:
+        return _SAVING_S
+    age_s = max(0.0, (now_at - state.since_at).total_seconds())
+    return job_rest_s(expected.prediction(state.duration_s), age_s) + expected.extra_s
+
+
+def job_rest_s(prediction: Prediction, age_s: float) -> float:
+    """The median rest of a job that still runs at `age_s`."""
+    running = prediction.survival(age_s)
+    if running < _OVERDUE:
+        return age_s * _OVERDUE_REST
+    return max(0.0, prediction.quantile_s(1 - running / 2) - age_s)
