@@ -14,6 +14,9 @@ from bulk_transcribe.save.export.paragraphs import one_line, paragraphs
 #: Longer keys make YAML write them in a form that note programs do not read.
 _MAX_KEY = 80
 
+#: Programs that read front matter with the same library as we would stumble over these.
+_READER_NAMES = {"content", "handler"}
+
 #: What Markdown or Obsidian would not show as it stands: emphasis, code, links, HTML, math,
 #: tags, and doubled signs for struck, marked and hidden text.
 _SPECIAL = re.compile(r"[\\`*_\[\]<$]|#(?=\w)|&(?=#?\w+;)|([~=%])(?=\1)")
@@ -78,7 +81,7 @@ def front_matter(
         "transcribed": transcribed_at.date(),
         "tags": [_clean(tag) for tag in tags],
     }
-    reserved = set(facts)
+    reserved = set(facts) | _READER_NAMES
     facts = {name: value for name, value in facts.items() if value not in (None, "")}
     return facts | _columns(item.extra, reserved)
 

@@ -18,6 +18,10 @@ _DIRECTION_MARKS = dict.fromkeys(
 )
 #: Left out of names: notes that are called so cannot be linked to.
 _NOT_IN_LINKS = str.maketrans(dict.fromkeys("#^[]|", " "))
+#: Windows takes these for devices, also with any ending ("nul.notes [id].md").
+_DEVICE = re.compile(
+    r"^(con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))", re.IGNORECASE
+)
 
 
 def safe_title(title: str) -> str:
@@ -30,6 +34,7 @@ def safe_title(title: str) -> str:
     text = " ".join(text.split())
     text = sanitize_filename(text, platform="universal", replacement_text=" ")
     text = " ".join(text.split()).lstrip(" .-~")  # hidden files, and names that look like options
+    text = _DEVICE.sub(r"\1_", text)
     return text.encode("utf-8")[:MAX_TITLE_BYTES].decode("utf-8", "ignore").rstrip(" .")
 
 

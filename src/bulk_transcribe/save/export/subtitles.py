@@ -6,6 +6,7 @@ command and drops it. The tests read the files back with that library.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bulk_transcribe.core.transcript import Transcript
 
@@ -50,7 +51,7 @@ def cues(transcript: Transcript, *, duration_s: float | None) -> list[Cue]:
     starts = sorted(lines)
     return [
         Cue(start, _end(ends[start], start, following), "\n".join(lines[start]))
-        for start, following in zip(starts, [*starts[1:], None], strict=True)
+        for start, following in zip_longest(starts, starts[1:])
     ]
 
 
