@@ -136,13 +136,13 @@ class YouTube:
     cut: bool = False
     slow: bool = False
     cookies: list[str] = field(default_factory=list)
-    on_request: Callable[[], None] | None = None
+    on_request: Callable[[], object] | None = None
 
     def play(self, *tracks: Track, status: str = "OK", **more: Any) -> None:
         rows = [
             {
-                "baseUrl": f"https://www.youtube.com/api/timedtext?v={VIDEO}&lang={t.language_code}"
-                + more.get("query", ""),
+                "baseUrl": more.get("host", "https://www.youtube.com")
+                + f"/api/timedtext?v={VIDEO}&lang={t.language_code}{more.get('query', '')}",
                 "name": {"runs": [{"text": t.language_code}]},
                 "languageCode": t.language_code,
                 **({"kind": "asr"} if t.is_generated else {}),
@@ -279,6 +279,12 @@ def test_a_track_is_read_in_three_requests_with_three_permits(it: Desk) -> None:
     assert [p.kind for p in it.limiter.permits] == [RequestKind.CAPTIONS] * 3
     assert all(p.ticket is TICKET and p.status == 200 for p in it.limiter.permits)
     assert [(r.video_id, r.status) for r in it.log.records] == [(VIDEO, 200)] * 3
+
+
+def test_a_track_at_a_plain_address_needs_a_permit_too(it: Desk) -> None:
+    it.plan.play(hand("en"), host=it.plan.url)
+    assert it.fetch().text
+    assert len(it.limiter.permits) == 3
 
 
 def test_the_spoken_language_is_taken_where_any_will_do(it: Desk) -> None:
@@ -425,6 +431,17 @@ def test_nobody_at_home_gives_the_permit_back() -> None:
         d.refused(NetworkError)
     assert d.limiter.permits[0].was_given_back
     assert [r.status for r in d.log.records] == [None]
+
+
+def test_a_server_that_says_nothing_is_left_in_time() -> None:
+    answer = threading.Event()
+    with youtube() as plan, desk(plan, timeout_s=0.2) as d:
+        plan.on_request = answer.wait
+        try:
+            d.refused(NetworkError)
+        finally:
+            answer.set()
+    assert d.log.records[0].error == "ReadTimeout"
 
 
 def test_a_page_that_drips_in_ends_by_the_deadline() -> None:

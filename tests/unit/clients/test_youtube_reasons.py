@@ -20,6 +20,7 @@ from bulk_transcribe.errors import (
         ("ERROR: [youtube] x: Sign in to confirm you’re not a bot. Use --cookies", "blocked"),
         ("Sign in to confirm you're not a bot", "blocked"),
         ("This content isn't available, try again later.", "blocked"),
+        ("This content isn’t available, try again later.", "blocked"),
         ("The current session has been rate-limited by YouTube for up to an hour", "blocked"),
         ("Your IP is likely being blocked by YouTube", "blocked"),
         ("YouTube is requiring a captcha challenge before playback", "blocked"),

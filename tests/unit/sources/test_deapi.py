@@ -316,8 +316,8 @@ def test_a_job_that_was_accepted_earlier_is_fetched_and_not_paid_again(world: Wo
 def test_what_is_in_doubt_or_in_other_hands_is_never_sent_again(
     world: World, state: SubmissionState
 ) -> None:
-    world.put(state)
-    for _ in range(3):
+    for request_id in (None, "r1"):
+        world.put(state, request_id)
         with raises(InDoubtError):
             world.fetch()
     assert world.diary == []
