@@ -266,7 +266,7 @@ class HttpClient:
                     waited_s=permit.waited_s,
                     took_s=self._clock.now_s() - started_s,
                     status=status,
-                    error=failure or (None if status is None or status < 400 else f"HTTP {status}"),  # noqa: PLR2004
+                    error=failure,
                 )
             )
 

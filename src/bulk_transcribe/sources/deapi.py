@@ -324,11 +324,8 @@ class _Job:
         )
 
     def _look(self, ticket: Ticket) -> JobStatus:
-        """One poll; tells the progress. An unknown job is for the watcher to be patient with."""
-        status = self._service.job(self._request_id, ticket)
-        if status.progress is not None and status.state is JobState.RUNNING:
-            self._reporter.progress(status.progress)
-        return status
+        """One poll. How far the job is, and patience with an unknown one, are the watcher's."""
+        return self._service.job(self._request_id, ticket)
 
     def _lost(self) -> TranscriptFailedError:
         # The submission stays open: with the right key it is found again, and nothing is paid
@@ -346,8 +343,7 @@ class _Job:
 
 
 _DOUBT_STEP: Final = (
-    "Look at deapi.ai whether a job or a charge appeared, then decide: nothing is sent again "
-    "by itself."
+    "Look at deapi.ai for the job or its charge, then decide: adopt, resend or skip."
 )
 
 
@@ -373,7 +369,7 @@ def _open_elsewhere(found: Submission) -> InDoubtError:
         f"{video_id}: another run is sending this video to deAPI right now.",
         video_id=video_id,
         next_step="Wait for the other run, then retry.",
-        code="sent_elsewhere",
+        code="in_progress",
         can_retry=True,
     )
 

@@ -281,7 +281,6 @@ def test_the_monitor_hears_of_every_stage(world: World) -> None:
     assert world.notes.said == [
         (Stage.SUBMITTING, "deapi"),
         (Stage.TRANSCRIBING, "deapi"),
-        0.4,
     ]
     world.service.tickets[0].on_wait(WaitReason.LIMIT, None)
     assert world.notes.said[-1] == (WaitReason.LIMIT, None)
