@@ -1,10 +1,10 @@
-"""Column types: moments and money, stored so that nothing is lost on the way."""
+"""Column types: moments, money and words, stored so that nothing is lost on the way."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy import DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -35,6 +35,25 @@ class UtcMoment(TypeDecorator[datetime]):
             return None
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.astimezone(UTC)
+
+
+def storable(text: str) -> str:
+    """The text with "?" for each half of a character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside. Halves of characters, which no database takes, become "?".
+
+    They come from file names in another encoding and from cut JSON.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        del dialect
+        return None if value is None else storable(value)
 
 
 class Money(TypeDecorator[Decimal]):

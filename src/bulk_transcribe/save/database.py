@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +22,6 @@ from sqlalchemy import (
     create_engine,
     event,
     exc,
-    inspect,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -37,6 +35,9 @@ from bulk_transcribe.save.process_lock import ProcessLock
 _READERS = 8
 #: Seconds that a reader waits for its turn before it is an error.
 _READER_PATIENCE_S = 60
+
+#: The first one with RETURNING (https://sqlite.org/lang_returning.html).
+_OLDEST_SQLITE = (3, 35, 0)
 
 _opening = threading.Lock()  # alembic keeps its state in a module: one opening at a time
 
@@ -138,6 +139,12 @@ def open_database(path: Path, *, busy_timeout_s: float = 30.0) -> Database:
         StoreError: the file cannot be opened, is damaged, belongs to something else, or was made
             by a newer version of this program.
     """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreError(
+            f"This Python comes with SQLite {sqlite3.sqlite_version}, which is too old.",
+            next_step="Use a Python with SQLite 3.35 or newer.",
+            code="old_sqlite",
+        )
     path = path.absolute()
     owners = path.with_name(path.name + ".owners")
     try:
@@ -170,26 +177,28 @@ def bring_up_to_date(
     Raises:
         StoreError: as `open_database`.
     """
-    engine = _sqlite_engine(path, busy_timeout_s=busy_timeout_s, writes=True, migrates=True)
-    try:
-        with plain_errors(path), engine.connect() as connection:
-            wanted = known_versions(location)
-            with connection.begin():
-                found = _version(connection, path)
-                if found == wanted[-1]:
-                    return
-                if found is not None and found not in wanted:
-                    raise StoreError(
-                        f"The database {path} was made by a newer version of bulk-transcribe "
-                        f"(step {found}; this one knows up to {wanted[-1]}).",
-                        next_step="Update bulk-transcribe, or choose another database.",
-                        code="newer_database",
-                    )
-                if found is not None:
-                    _copy(path, path.with_name(f"{path.name}.before-{wanted[-1]}"))
+    wanted = known_versions(location)
+    with plain_errors(path):
+        found = _version(path, busy_timeout_s=busy_timeout_s)
+        if found == wanted[-1]:
+            return
+        if found is None:
+            _keep_a_log(path)
+        elif found in wanted:
+            _copy(path, path.with_name(f"{path.name}.before-{wanted[-1]}"))
+        else:
+            raise StoreError(
+                f"The database {path} was made by a newer version of bulk-transcribe "
+                f"(step {found}; this one knows up to {wanted[-1]}).",
+                next_step="Update bulk-transcribe, or choose another database.",
+                code="newer_database",
+            )
+        engine = _sqlite_engine(path, busy_timeout_s=busy_timeout_s, writes=True, migrates=True)
+        try:
+            with engine.begin() as connection:
                 _upgrade(connection, location)
-    finally:
-        engine.dispose()
+        finally:
+            engine.dispose()
 
 
 def upsert(
@@ -361,11 +370,7 @@ def _on_connect(*, writes: bool, migrates: bool) -> Callable[[sqlite3.Connection
         # the driver's own idea of when to begin would begin deferred, and a deferred
         # transaction that turns to writing fails at once when another one was faster
         connection.isolation_level = None
-        if migrates:
-            # readers never wait; lasts in the file. A step that makes a table anew must not
-            # delete what refers to it: foreign keys are checked by the other connections.
-            connection.execute("PRAGMA journal_mode=WAL").close()
-        else:
+        if not migrates:  # a step that makes a table anew must not delete what refers to it
             connection.execute("PRAGMA foreign_keys=ON").close()
         if writes:
             # on macOS plain fsync leaves the data in the drive's cache
@@ -390,15 +395,17 @@ def _begin_read(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _version(connection: Connection, path: Path) -> str | None:
-    """The step that the database is at; None for an empty file."""
-    tables = inspect(connection).get_table_names()
-    if not tables:
-        return None
-    if "alembic_version" in tables:
-        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        if found is not None:
-            return str(found)
+def _version(path: Path, *, busy_timeout_s: float) -> str | None:
+    """The step that the database is at; None for an empty or a new file. Changes nothing."""
+    with closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {name for (name,) in rows.fetchall()}
+        if not tables:
+            return None
+        if "alembic_version" in tables and "sessions" in tables:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            if found is not None:
+                return str(found[0])
     raise StoreError(
         f"The database {path} belongs to another program.",
         next_step="Choose another path for the database.",
@@ -406,17 +413,18 @@ def _version(connection: Connection, path: Path) -> str | None:
     )
 
 
+def _keep_a_log(path: Path) -> None:
+    """Let readers and a writer work side by side (WAL); lasts in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL").close()
+
+
 def _copy(path: Path, target: Path) -> None:
     """Copy the database as it was last committed, complete or not at all."""
     partial = target.with_name(target.name + ".part")
     partial.unlink(missing_ok=True)
-    source = sqlite3.connect(path)
-    copy = sqlite3.connect(partial)
-    try:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
         source.backup(copy)
-    finally:
-        copy.close()
-        source.close()
     partial.replace(target)
 
 

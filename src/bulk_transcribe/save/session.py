@@ -27,6 +27,7 @@ from bulk_transcribe.core.outcome import Totals, VideoResult
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError, StoreError
+from bulk_transcribe.save.columns import storable
 from bulk_transcribe.save.database import Database, upsert
 from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.tables import attempts as attempts_table
@@ -453,7 +454,7 @@ class Session:
             query = query.where(
                 or_(
                     *(
-                        column.icontains(search, autoescape=True)
+                        column.icontains(storable(search), autoescape=True)
                         for column in (videos.c.title, videos.c.video_id, videos.c.item_channel)
                     )
                 )

@@ -16,12 +16,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 
-from bulk_transcribe.save.columns import Money, UtcMoment
+from bulk_transcribe.save.columns import Money, UtcMoment, Words
 
 metadata = MetaData(
     naming_convention={
@@ -37,13 +36,13 @@ sessions = Table(
     "sessions",
     metadata,
     Column("session_id", String(40), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("out_dir", Text, nullable=False),
-    Column("settings", Text, nullable=False),  # JSON object, without secrets
+    Column("name", Words, nullable=False),
+    Column("out_dir", Words, nullable=False),
+    Column("settings", Words, nullable=False),  # JSON object, without secrets
     Column("status", String(16), nullable=False),  # see session.SessionStatus
-    Column("stopped_reason", Text, nullable=False),
+    Column("stopped_reason", Words, nullable=False),
     Column("stopped_code", String(40), nullable=False),
-    Column("stopped_next_step", Text, nullable=False),
+    Column("stopped_next_step", Words, nullable=False),
     Column("created_at", UtcMoment, nullable=False),
     Column("started_at", UtcMoment),
     Column("ended_at", UtcMoment),
@@ -64,28 +63,28 @@ videos = Table(
     ),
     Column("video_id", String(64), nullable=False),
     Column("position", Integer, nullable=False),  # in the input, from 0
-    Column("item_title", Text),
-    Column("item_channel", Text),
+    Column("item_title", Words),
+    Column("item_channel", Words),
     Column("item_duration_s", Float),
-    Column("origin", Text, nullable=False),
-    Column("extra", Text, nullable=False),  # JSON object of further spreadsheet columns
+    Column("origin", Words, nullable=False),
+    Column("extra", Words, nullable=False),  # JSON object of further spreadsheet columns
     Column("stage", String(16), nullable=False),
-    Column("title", Text),
+    Column("title", Words),
     Column("duration_s", Float),
     Column("progress", Float),
-    Column("worker", Text),
+    Column("worker", Words),
     Column("source", String(40)),
     Column("since_at", UtcMoment),
     Column("started_at", UtcMoment),
     Column("finished_at", UtcMoment),
     Column("waiting", String(16)),  # name of the WaitReason
     Column("waiting_until_at", UtcMoment),
-    Column("error", Text),
+    Column("error", Words),
     Column("error_code", String(40)),
-    Column("next_step", Text),
+    Column("next_step", Words),
     Column("can_retry", Boolean, nullable=False),
     Column("spent_usd", Money, nullable=False),
-    Column("files", Text, nullable=False),  # JSON list of paths
+    Column("files", Words, nullable=False),  # JSON list of paths
     Column("was_known", Boolean, nullable=False),
     PrimaryKeyConstraint("session_id", "video_id"),
     UniqueConstraint("session_id", "position"),
@@ -103,11 +102,11 @@ problems = Table(
         nullable=False,
     ),
     Column("number", Integer, nullable=False),  # order of the input, from 0
-    Column("origin", Text, nullable=False),
+    Column("origin", Words, nullable=False),
     Column("line", Integer),
-    Column("text", Text, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("suggestion", Text, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("suggestion", Words, nullable=False),
     PrimaryKeyConstraint("session_id", "number"),
 )
 
@@ -123,7 +122,7 @@ wishes = Table(
         nullable=False,
     ),
     Column("wish", String(16), nullable=False),  # see session.Wish
-    Column("value", Text, nullable=False),
+    Column("value", Words, nullable=False),
     Column("made_at", UtcMoment, nullable=False),
     Column("taken_at", UtcMoment),
     Index("ix_wishes_session_id_taken_at", "session_id", "taken_at"),
@@ -135,12 +134,12 @@ video_metadata = Table(
     "video_metadata",
     metadata,
     Column("video_id", String(64), primary_key=True),
-    Column("title", Text),
-    Column("channel", Text),
-    Column("channel_id", Text),
+    Column("title", Words),
+    Column("channel", Words),
+    Column("channel_id", Words),
     Column("published_at", UtcMoment),
     Column("duration_s", Float),
-    Column("language", Text),
+    Column("language", Words),
     Column("availability", String(20), nullable=False),
     Column("live_state", String(20), nullable=False),
     Column("has_captions", Boolean),
@@ -187,7 +186,7 @@ submissions = Table(
     Column("sent_at", UtcMoment),
     Column("accepted_at", UtcMoment),
     Column("ended_at", UtcMoment),
-    Column("detail", Text, nullable=False),
+    Column("detail", Words, nullable=False),
     Column("owner", String(80), nullable=False),  # Database.owner_id of who intended it
     Index("ix_submissions_session_id_video_id", "session_id", "video_id"),
     # the guard of law 3: one open submission of one content, whoever asks
@@ -219,7 +218,7 @@ attempts = Table(
     Column("started_at", UtcMoment, nullable=False),
     Column("ended_at", UtcMoment, nullable=False),
     Column("outcome", String(40), nullable=False),
-    Column("error", Text),
+    Column("error", Words),
     Column("error_code", String(40)),
     ForeignKeyConstraint(
         ["session_id", "video_id"], ["videos.session_id", "videos.video_id"], ondelete="CASCADE"

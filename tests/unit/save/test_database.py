@@ -187,8 +187,27 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE diary (day TEXT)").close()
     other.close()
+    before = path.read_bytes()
     with pytest.raises(StoreError, match="another program"):
         open_database(path)
+    assert path.read_bytes() == before
+
+
+def test_what_a_killed_process_left_behind_is_tidied_up(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    left = tmp_path / "store.db.owners" / "4711-abc.lock"
+    left.parent.mkdir()
+    left.touch()  # nobody holds it
+    with open_database(path) as database:
+        assert not left.exists()
+        open_database(path).close()
+        assert database.is_alive(database.owner_id)  # the living one's stays
+
+
+def test_an_old_sqlite_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreError, match="too old"):
+        open_database(tmp_path / "store.db")
 
 
 def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulk_transcribe.core.outcome import Cancelled, Failed, InDoubt, Skipped, Succeeded, VideoResult
+from bulk_transcribe.core.outcome import (
+    Cancelled,
+    Crashed,
+    Failed,
+    InDoubt,
+    Skipped,
+    Succeeded,
+    VideoResult,
+)
 from bulk_transcribe.core.stage import Stage, VideoState
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
@@ -27,7 +35,7 @@ def gone(video_id: str) -> VideoUnavailableError:
     return VideoUnavailableError("it is gone", video_id=video_id, next_step="look", code="absent")
 
 
-any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)  # cut ones: see below
 any_item = st.builds(
     VideoItem,
     video_id=st.from_regex(r"[A-Za-z0-9_-]{11}", fullmatch=True),
@@ -65,6 +73,19 @@ def test_a_session_keeps_what_it_was_made_with(manager: SessionManager, tmp_path
     info = session.info()
     assert (info.name, info.out_dir, info.status) == ("A course", str(tmp_path), SessionStatus.NEW)
     assert info.session_id.startswith("20260101-0000")
+
+
+def test_halves_of_characters_do_not_keep_a_session_from_being_made(
+    manager: SessionManager,
+) -> None:
+    """A file name in another encoding, and a title out of JSON that was cut."""
+    item = VideoItem(video_id="aaaaaaaaaaa", title="\ud83d", origin="caf\udce9.txt:1")
+    problem = InputProblem(origin="caf\udce9.txt:2", text="\udce9", message="no link")
+    session = manager.open_session(manager.create_session([item], problems=[problem]))
+    (found,) = session.items()
+    assert (found.title, found.origin) == ("?", "caf?.txt:1")
+    session.save_states([VideoState(video_id="aaaaaaaaaaa", title="\ud83d", error="\udce9")])
+    assert session.count(search="\ud83d") == 1
 
 
 def test_a_secret_stays_out_of_the_store(manager: SessionManager) -> None:
@@ -145,7 +166,7 @@ def test_walking_through_a_session_takes_every_video_once(manager: SessionManage
 
 
 def test_every_end_is_kept_with_its_reason(manager: SessionManager, clock: FakeClock) -> None:
-    session = manager.open_session(manager.create_session(items(5)))
+    session = manager.open_session(manager.create_session(items(6)))
     ids = [item.video_id for item in session.items()]
     now = clock.now()
     ends: list[VideoResult] = [
@@ -154,6 +175,7 @@ def test_every_end_is_kept_with_its_reason(manager: SessionManager, clock: FakeC
         Skipped(video_id=ids[2], error=gone(ids[2])),
         InDoubt(video_id=ids[3], error=InDoubtError("lost", video_id=ids[3])),
         Cancelled(video_id=ids[4]),
+        Crashed(video_id=ids[5], error=ZeroDivisionError("private words")),
     ]
     for end in ends:
         session.finish(VideoState(video_id=end.video_id, stage=end.stage, finished_at=now), end)
@@ -165,9 +187,15 @@ def test_every_end_is_kept_with_its_reason(manager: SessionManager, clock: FakeC
     assert (failed.error, failed.error_code, failed.next_step) == ("it is gone", "absent", "look")
     assert failed.can_retry
     assert failed.finished_at == now
+    crashed = session.state(ids[5])
+    assert crashed is not None
+    assert (crashed.error_code, crashed.error) == (
+        "crashed",
+        "ZeroDivisionError inside the program",
+    )
     totals = session.totals()
     assert (totals.done, totals.failed, totals.skipped, totals.in_doubt, totals.cancelled) == (
-        1, 1, 1, 1, 1,
+        1, 2, 1, 1, 1,
     )  # fmt: skip
     assert session.state("zzzzzzzzzzz") is None
     assert session.item("zzzzzzzzzzz") is None

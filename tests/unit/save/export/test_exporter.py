@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulk_transcribe.core.transcript import Segment, Transcript
-from bulk_transcribe.core.video import VideoItem, VideoMetadata
+from bulk_transcribe.core.video import Availability, VideoItem, VideoMetadata
 from bulk_transcribe.errors import ConfigError, OutputError
 from bulk_transcribe.save.export import FORMATS, FileExporter
 from bulk_transcribe.save.export.atomic import atomic_file, explain
@@ -46,6 +47,20 @@ def test_all_formats_are_written_and_nothing_else_is_left(tmp_path: Path) -> Non
     assert record["transcript"]["request_id"] == "r-1"
     assert record["item"]["title"] == "A: title"
     assert record["metadata"] is None
+
+
+def test_the_record_has_every_fact_of_the_video(tmp_path: Path) -> None:
+    facts = VideoMetadata(
+        video_id=VIDEO_ID,
+        title="T",
+        published_at=datetime(2009, 10, 25, tzinfo=UTC),
+        availability=Availability.UNLISTED,
+    )
+    (path,) = exporter(tmp_path, "json").write(VideoItem(video_id=VIDEO_ID), facts, WORDS)
+    record = json.loads(path.read_text())
+    assert record["metadata"]["published_at"] == "2009-10-25T00:00:00+00:00"
+    assert record["metadata"]["availability"] == "unlisted"
+    assert record["transcribed_at"] == "2026-01-01T00:00:00+00:00"
 
 
 def test_writing_again_replaces_the_files_also_under_a_new_title(tmp_path: Path) -> None:
