@@ -10,7 +10,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Backlogs up to this many videos are simulated.
 SIMULATED = 1500
@@ -19,6 +19,7 @@ _STEPS = 8000  # simulated videos per estimate: about ten milliseconds
 _FEWEST_RUNS, _MOST_RUNS = 9, 41
 _TAIL = 0.1  # probability left out on either side of the range
 _TAIL_Z = 1.2816  # the same for a normal distribution
+_GOLDEN = 0.6180339887
 _QUICK_SPREAD = 0.5  # quick ends vary a lot, and matter little
 
 
@@ -121,21 +122,41 @@ def _one_run(backlog: Backlog, chance: random.Random, common: float, share: floa
 
 
 def _reckoned(backlog: Backlog) -> Estimate:
-    """From the sums: total work by slots and paid starts by the limit, and the last ones' end."""
-    videos = len(backlog.queued_s)
-    paid_share = 1 - backlog.quick_share
-    last_s = backlog.queued_s[-min(backlog.slots, videos) :]
-    tail_s = paid_share * sum(last_s) / len(last_s)
-    work_s = paid_share * sum(backlog.queued_s) + backlog.quick_share * backlog.quick_s * videos
-    work_s += sum(backlog.in_flight_s) + sum(backlog.submitting_s)
-    by_slots_s = work_s / backlog.slots + tail_s / 2
-    paid = videos * paid_share + len(backlog.submitting_s)
-    by_limit_s = (paid - backlog.burst) / backlog.paid_per_s + tail_s
-    likely_s = max(by_slots_s, by_limit_s)
+    """The head from its sums, work by slots and paid starts by the limit; the tail simulated."""
+    split = len(backlog.queued_s) - max(SIMULATED // 3, 2 * backlog.slots)
+    if split <= 0:
+        return _simulated(backlog)
+    head_s, tail_s = backlog.queued_s[:split], backlog.queued_s[split:]
+    quick, paid = backlog.quick_share, 1 - backlog.quick_share
+    handed_over_s = _midway(backlog, head_s)
+    work_s = paid * sum(head_s) + quick * backlog.quick_s * split
+    work_s += sum(backlog.in_flight_s) + sum(backlog.submitting_s) - sum(handed_over_s)
+    starts = split * paid + len(backlog.submitting_s)
+    by_slots_s = work_s / backlog.slots
+    by_limit_s = (starts - backlog.burst) / backlog.paid_per_s
+    first_s = max(0.0, by_slots_s, by_limit_s)
     doubt = math.hypot(
         backlog.doubt if by_slots_s > by_limit_s else 0.0,
-        backlog.quick_share_doubt / max(paid_share, 0.01),
-        backlog.spread / math.sqrt(videos),
+        backlog.quick_share_doubt / max(paid, 0.01),
+        backlog.spread / math.sqrt(split),
     )
     width = math.exp(_TAIL_Z * doubt)
-    return Estimate(likely_s / width, likely_s, likely_s * width)
+    rest = _simulated(
+        replace(backlog, queued_s=tail_s, submitting_s=(), in_flight_s=handed_over_s, burst=0.0)
+    )
+    return Estimate(
+        first_s / width + rest.low_s, first_s + rest.likely_s, first_s * width + rest.high_s
+    )
+
+
+def _midway(backlog: Backlog, head_s: Sequence[float]) -> list[float]:
+    """What is in flight when the head has been started: rests, evenly spread over their jobs."""
+    mean_s = sum(head_s) / len(head_s)
+    by_limit = math.ceil(min(backlog.paid_per_s * mean_s, len(head_s)))
+    busy = min(backlog.slots, by_limit, len(head_s))
+    quick = backlog.quick_share * backlog.quick_s
+    paid_time = (1 - backlog.quick_share) * mean_s
+    busy = math.ceil(busy * paid_time / (paid_time + quick)) if paid_time + quick > 0 else busy
+    jobs_s = head_s[len(head_s) - busy :]
+    # golden steps: neighbours in the list are at very different points of their jobs
+    return [job_s * ((0.5 + i * _GOLDEN) % 1) for i, job_s in enumerate(jobs_s)]
