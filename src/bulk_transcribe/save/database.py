@@ -84,7 +84,7 @@ class Database:
         Args:
             durable: True survives a power cut once the block has ended (the default: money).
                 False survives the end of the process, but a power cut may undo the newest such
-                transactions, in order: right for progress, which is ten times as fast so.
+                transactions, in order: right for progress, which then waits for no disk.
 
         Raises:
             StoreError: the database cannot be written; the message says why.

@@ -100,7 +100,7 @@ def put_transcript(
 
 
 def pack(transcript: Transcript) -> bytes:
-    """The whole transcript as compressed JSON: a third to a fifth of the plain size."""
+    """The whole transcript as compressed JSON."""
     fields = {name: value for name, value in asdict(transcript).items() if name != "segments"}
     fields["segments"] = [[part.start_s, part.end_s, part.text] for part in transcript.segments]
     return zlib.compress(json.dumps(fields, separators=(",", ":")).encode("ascii"))

@@ -108,7 +108,7 @@ def state_of(row: RowMapping) -> VideoState:
 def end_row(state: VideoState, result: VideoResult) -> dict[str, Any]:
     """The columns that a video's end fills.
 
-    The result decides the stage, and fills in what the state does not say (yet).
+    The result decides the stage and says what went wrong; the state says the rest.
     """
     row = state_row(state) | {
         "stage": result.stage.value,
@@ -122,30 +122,30 @@ def end_row(state: VideoState, result: VideoResult) -> dict[str, Any]:
             row["source"] = result.source
             row["files"] = json.dumps(list(result.files))
             row["was_known"] = result.was_known
-            row["spent_usd"] = result.spent_usd
+            row["spent_usd"] = result.spent_usd or row["spent_usd"]
             row |= {"error": None, "error_code": None, "next_step": None, "can_retry": False}
         case Failed():
-            row |= _trouble(row, result.error, can_retry=result.can_retry)
-            row["spent_usd"] = result.spent_usd
+            row |= _trouble(result.error, can_retry=result.can_retry)
+            row["spent_usd"] = result.spent_usd or row["spent_usd"]
         case Skipped():
-            row |= _trouble(row, result.error, can_retry=result.can_retry)
+            row |= _trouble(result.error, can_retry=result.can_retry)
         case InDoubt():
-            row |= _trouble(row, result.error, can_retry=False)
+            row |= _trouble(result.error, can_retry=False)
         case Crashed():
-            row |= _trouble(row, result.error, can_retry=True)
+            row |= _trouble(result.error, can_retry=True)
         case Cancelled():
             row["can_retry"] = True
     return row
 
 
-def _trouble(row: Mapping[str, Any], error: BaseException, *, can_retry: bool) -> dict[str, Any]:
+def _trouble(error: BaseException, *, can_retry: bool) -> dict[str, Any]:
     if isinstance(error, BulkTranscribeError):
         message, code, next_step = error.message, error.code, error.next_step
     else:  # a bug: its class is the most that can be told without its values
         message, code, next_step = f"{type(error).__name__} inside the program", "crashed", ""
     return {
-        "error": row["error"] or message,
-        "error_code": row["error_code"] or code,
-        "next_step": row["next_step"] or next_step or None,
+        "error": message,
+        "error_code": code,
+        "next_step": next_step or None,
         "can_retry": can_retry,
     }
