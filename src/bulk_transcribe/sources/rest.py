@@ -13,6 +13,7 @@
 `Rest` is the pure state of one source; `SourceRest` shares the states between all threads.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,8 @@ class SourceRest:
     def enter(self, source: str, *, give_up_at_s: float, on_wait: OnWait) -> Turn | None:
         """Wait for leave to ask the source; None when it still rests at `give_up_at_s`.
 
+        `give_up_at_s` is a clock reading, or infinity.
+
         Raises:
             StoppedError: the run was drained or halted: a resting source is not waited for.
         """
@@ -152,9 +155,10 @@ class SourceRest:
                 until_s = None  # over but probed: it ends when the probe does, nobody knows when
             on_wait(WaitReason.SOURCE_REST, None if until_s is None else self._moment(until_s))
             wake_at_s = give_up_at_s if until_s is None else min(until_s, give_up_at_s)
+            left_s = None if wake_at_s == math.inf else wake_at_s - now_s
             with self._changed:
                 if self._version == version:
-                    self._clock.wait(self._changed, wake_at_s - now_s)
+                    self._clock.wait(self._changed, left_s)
 
     def worked(self, turn: Turn) -> None:
         """The source answered about the video, whatever the answer."""

@@ -1,6 +1,7 @@
 """The sources in turn."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
@@ -335,7 +336,12 @@ def test_eight_videos_meet_a_block_and_all_get_their_captions_without_paying() -
 
     source = FakeSource("captions", during=refuse_for_twenty_minutes)
     paid = FakeSource("deapi")
-    chain = SourceChain([source, paid], SourceRest(clock, control), clock=clock)
+    chain = SourceChain(
+        [source, paid],
+        SourceRest(clock, control),
+        clock=clock,
+        rules=ChainRules(patience_s=math.inf),
+    )
     barrier, got = threading.Barrier(8), []
 
     def video(item: VideoItem) -> None:

@@ -1,8 +1,9 @@
 """A source that refuses everyone is rested for everyone."""
 
+import math
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from bulk_transcribe.testing import FakeClock
 from bulk_transcribe.testing.fakes import FakeMetadata, FakeReporter
 
 PACE = RestPace(first_s=60, longest_s=600)
-NEVER_S = 1e9
+NEVER_S = math.inf
 
 
 def _rests(clock: FakeClock) -> SourceRest:
@@ -168,36 +169,37 @@ def test_eight_threads_wait_one_probes_and_then_all_go() -> None:
     control = RunControl(clock)
     rests = SourceRest(clock, control, PACE)
     rests.blocked(_must_enter(rests), 300)
-    barrier, lock = threading.Barrier(8), threading.Lock()
-    probes, at_once, most = 0, 0, 0
+    waiting, lock = threading.Semaphore(0), threading.Lock()
+    asked: list[tuple[bool, float]] = []
+    finished_s: list[float] = []
+
+    def tell(reason: WaitReason | None, _until_at: datetime | None) -> None:
+        if reason is WaitReason.SOURCE_REST:
+            waiting.release()
 
     def video() -> None:
-        nonlocal probes, at_once, most
-        reporter = FakeReporter()
-        barrier.wait(10)
-        turn = rests.enter("captions", give_up_at_s=NEVER_S, on_wait=reporter.waiting)
+        turn = rests.enter("captions", give_up_at_s=NEVER_S, on_wait=tell)
         assert turn is not None
         with lock:
-            probes += turn.is_probe
-            at_once += 1
-            if turn.is_probe:
-                most = max(most, at_once)
+            asked.append((turn.is_probe, clock.now_s() - 1_000))
         control.sleep_s(30)
         with lock:
-            at_once -= 1
+            finished_s.append(clock.now_s() - 1_000)
         rests.worked(turn)
         rests.leave(turn)
-        assert reporter.waits[0] is WaitReason.SOURCE_REST
-        assert reporter.told[-1].waiting is None
 
     threads = [threading.Thread(target=video) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert waiting.acquire(timeout=10)
     with clock.running():
         for thread in threads:
-            thread.start()
-        for thread in threads:
             thread.join(20)
-    assert (probes, most) == (1, 1)
-    assert clock.now_s() - 1_000 == 360  # the rest, the probe, and the other seven together
+    assert asked[0] == (True, 300)
+    assert finished_s[0] == 330
+    assert [is_probe for is_probe, _ in asked[1:]] == [False] * 7
+    assert all(at_s >= 330 for _, at_s in asked[1:])
 
 
 def test_patience_ends_even_while_another_video_probes() -> None:
