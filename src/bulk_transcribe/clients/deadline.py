@@ -56,12 +56,18 @@ class DeadlineTransport(httpx2.HTTPTransport):
         keepalive_s: Idle connections are dropped after this. Shorter than servers keep them
             (5 s and more), so that a POST never meets a connection that is just being closed:
             that would put a paid request in doubt.
+        context: How to check certificates; by default against the well-known authorities.
     """
 
     def __init__(
-        self, deadline: Deadline, *, max_connections: int, keepalive_s: float = 3.0
+        self,
+        deadline: Deadline,
+        *,
+        max_connections: int,
+        keepalive_s: float = 3.0,
+        context: ssl.SSLContext | None = None,
     ) -> None:
-        context = httpx2.create_ssl_context(trust_env=False)
+        context = context or httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         # The library offers no argument for the network backend, its pool does.
         self._pool = httpcore2.ConnectionPool(

@@ -433,6 +433,11 @@ def test_nobody_at_home_gives_the_permit_back() -> None:
     assert [r.status for r in d.log.records] == [None]
 
 
+def test_a_page_without_end_is_not_read_to_its_end(it: Desk) -> None:
+    it.plan.watch = (200, "x" * 20_000_000, {})
+    it.refused(NetworkError)
+
+
 def test_a_server_that_says_nothing_is_left_in_time() -> None:
     answer = threading.Event()
     with youtube() as plan, desk(plan, timeout_s=0.2) as d:
