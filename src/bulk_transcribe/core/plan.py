@@ -16,6 +16,20 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PriceCurve:
+    """What the paid service charges: an amount per video and one per second of it, US dollars."""
+
+    base_usd: Decimal
+    per_second_usd: Decimal
+
+    def price_usd(self, duration_s: float, *, videos: int = 1) -> Decimal:
+        """The price of this many videos that last `duration_s` together; of none it is 0."""
+        if not videos:
+            return Decimal(0)
+        return self.base_usd * videos + self.per_second_usd * Decimal(str(duration_s))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What a batch will take, as far as known before it starts.
 
