@@ -51,6 +51,10 @@ def _no_requests() -> int:
     return 0
 
 
+def _untold(_slots: int) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchPorts:
     """What the processor needs of others.
@@ -60,12 +64,14 @@ class BatchPorts:
         finish: Notes a video's end, durably; called by the thread that worked on it.
         requests: HTTP requests sent so far, for the result.
         gauge: What the videos in flight wait for; needed for `slots="auto"` to see anything.
+        on_slots: Told the number of slots whenever it changes, outside of every lock.
     """
 
     process: Callable[[VideoItem], VideoResult]
     finish: Callable[[VideoResult], None]
     requests: Callable[[], int] = _no_requests
     gauge: Gauge | None = None
+    on_slots: Callable[[int], None] = _untold
 
 
 class ParallelVideoProcessor:
@@ -141,6 +147,8 @@ class ParallelVideoProcessor:
                 self._pace = Pace(slots=min(max(self._pace.slots, Pace().slots), self._most))
             self._is_auto = slots == "auto"
             self._changed.notify_all()
+            now = self._pace.slots
+        self._ports.on_slots(now)
 
     def stop(self, error: StopBatchError) -> None:
         """End the batch because of an error that every further video would meet.
@@ -250,6 +258,7 @@ class ParallelVideoProcessor:
                     raise
                 self._most = threads
                 self._pace = Pace(slots=threads)
+            self._ports.on_slots(threads)
             _log.warning("no more than %d videos at once: %s", threads, error)
 
     def _retune(self, *, to_come: int) -> None:
@@ -262,11 +271,14 @@ class ParallelVideoProcessor:
             self._looked_s = now_s
         seen = self._seen(now_s, to_come)
         with self._changed:
-            if self._is_auto:
-                before = self._pace.slots
-                self._pace = next_pace(self._pace, seen, self._most)
-                if before != self._pace.slots:
-                    _log.debug("slots: %d -> %d, seen: %s", before, self._pace.slots, seen)
+            if not self._is_auto:
+                return
+            before = self._pace.slots
+            self._pace = next_pace(self._pace, seen, self._most)
+            slots = self._pace.slots
+        if slots != before:
+            _log.debug("slots: %d -> %d, seen: %s", before, slots, seen)
+            self._ports.on_slots(slots)
 
     def _seen(self, now_s: float, to_come: int) -> Seen:
         reading = (self._ports.gauge or Gauge()).read()  # asks the limiter: not under the lock

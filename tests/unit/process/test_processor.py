@@ -60,12 +60,14 @@ class _Scene:
         self.clock = FakeClock()
         self.control = RunControl(self.clock)
         self.book = ResultBook()
+        self.slots: list[int] = []
         self.processor = ParallelVideoProcessor(
             BatchPorts(
                 process=process,
                 finish=finish or self.book.finish,
                 requests=lambda: 42,
                 gauge=gauge,
+                on_slots=self._note_slots,
             ),
             control=self.control,
             clock=self.clock,
@@ -73,6 +75,9 @@ class _Scene:
             most=most,
             session_id="s1",
         )
+
+    def _note_slots(self, slots: int) -> None:
+        self.slots.append(slots)
 
     def run(self, number: int, *, clock_runs: bool = True) -> BatchResult:
         """Work a batch of so many videos; the clock runs by itself or stands still."""
@@ -463,6 +468,7 @@ def test_where_the_system_gives_no_more_threads_it_works_with_those_it_has(
     monkeypatch.setattr(threading.Thread, "start", limited)
     assert scene.run(40).is_complete
     assert scene.processor.concurrency == 3
+    assert scene.slots == [8, 3]
 
 
 def test_where_the_system_gives_no_thread_at_all_it_says_so(
@@ -490,6 +496,7 @@ def test_auto_grows_while_permits_are_free() -> None:
     gate.wait_for(64)  # the upper bound here
     gate.open()
     assert batch.result().is_complete
+    assert scene.slots == [4, 8, 16, 32, 64]
 
 
 def test_auto_begins_where_a_number_was_and_a_number_ends_it() -> None:
