@@ -1,0 +1,21 @@
+"""May one more request go now?
+
+- `DistributedRateLimiter` gives out permits: one budget for all threads and processes of an
+  account. Its rule, and the proof that the service never counts too many, is in `window.py`.
+- `FixedPolicy` holds limits that are known.
+- `MemoryPermitStore` is the book of a single process; `save.permits` has the shared one.
+"""
+
+from bulk_transcribe.limit.limiter import DistributedRateLimiter, GrantedPermit
+from bulk_transcribe.limit.memory import MemoryPermitStore
+from bulk_transcribe.limit.policy import FixedPolicy
+from bulk_transcribe.limit.rate import Pool, RateLimit
+
+__all__ = [
+    "DistributedRateLimiter",
+    "FixedPolicy",
+    "GrantedPermit",
+    "MemoryPermitStore",
+    "Pool",
+    "RateLimit",
+]
