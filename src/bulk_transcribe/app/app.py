@@ -1,0 +1,194 @@
+"""`App`: the store, the limits and the clients of one process, opened and closed together."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Self, TextIO
+
+from bulk_transcribe.app.engine import Engine, Shared, key_of
+from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress, silent
+from bulk_transcribe.app.limits import Limits
+from bulk_transcribe.app.parts import Clients, RequestFan
+from bulk_transcribe.clients.captions import YouTubeCaptions
+from bulk_transcribe.clients.deapi import DeapiClient
+from bulk_transcribe.clients.youtube_data import YouTubeDataClient
+from bulk_transcribe.config import Settings
+from bulk_transcribe.core.clock import Clock, SystemClock
+from bulk_transcribe.core.control import RunControl
+from bulk_transcribe.core.plan import BatchPlan
+from bulk_transcribe.core.stage import FINAL_STAGES, Stage
+from bulk_transcribe.core.transcript import ContentKey
+from bulk_transcribe.core.video import VideoItem
+from bulk_transcribe.save.database import open_database
+from bulk_transcribe.save.export.exporter import FileExporter
+from bulk_transcribe.save.export.session_files import write_session_files
+from bulk_transcribe.save.sessions import SessionManager
+from bulk_transcribe.save.submissions import SubmissionLedger
+from bulk_transcribe.save.transcripts import Transcripts
+
+_log: Final = logging.getLogger(__name__)
+
+#: Settings that a session keeps: `resume` goes on with them unless a flag says otherwise.
+_KEPT: Final = (
+    "out",
+    "formats",
+    "sources",
+    "languages",
+    "order",
+    "max_concurrent",
+    "when_blocked",
+    "model",
+)
+
+
+class App:
+    """Everything that one process needs; use it as a `with` block. Belongs to one thread.
+
+    Args:
+        settings: All settings.
+        clock: Time; by default the machine's, at the speed of the settings.
+
+    Raises:
+        StoreError: the database cannot be opened.
+        ConfigError: a key or an address cannot be used.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock(settings.clock_speed)
+        self._parts = ExitStack()
+        self._control = RunControl(self._clock)
+        self._requests = RequestFan()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as parts:
+            self._database = parts.enter_context(open_database(self.settings.database_path))
+            self.sessions = SessionManager(self._database, self._clock)
+            self._store = Transcripts(self._database, self._clock)
+            self._limits = parts.enter_context(
+                Limits(self.settings, self._database, self._clock, self._control)
+            )
+            self._clients = Clients(
+                self.settings, limiter=self._limits.limiter, log=self._requests, clock=self._clock
+            )
+            parts.callback(self._clients.close)
+            self._intake = Intake(self.settings, self._clients, self._store, self._clock)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+    @property
+    def deapi(self) -> DeapiClient | None:
+        """The paid service; None without a key."""
+        return self._clients.deapi
+
+    @property
+    def data_api(self) -> YouTubeDataClient | None:
+        """The YouTube Data API; None without a key."""
+        return self._clients.data_api
+
+    @property
+    def captions(self) -> YouTubeCaptions:
+        """Free captions."""
+        return self._clients.captions
+
+    def gather(
+        self, request: InputRequest, *, stdin: TextIO | None, progress: Progress = silent
+    ) -> Gathered:
+        """Read the inputs; see `Intake.gather`."""
+        return self._intake.gather(request, stdin=stdin, progress=progress)
+
+    def plan(self, items: Iterable[VideoItem], *, refresh: bool = False) -> BatchPlan:
+        """Order the videos and forecast time and cost, with quotes where there is a key."""
+        return self._intake.plan(tuple(items), self._keys, refresh=refresh)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know before the start."""
+        if "deapi" in self.settings.sources and self.deapi is None:
+            line = "No deAPI key: captions alone. Set DEAPI_API_KEY to have the rest transcribed."
+            return (line,)
+        return ()
+
+    def new_session(self, gathered: Gathered, *, name: str = "") -> str:
+        """Store a batch; its id.
+
+        Raises:
+            OutputError: the output folder cannot be written; nothing is stored then.
+        """
+        FileExporter(self.settings.out, self.settings.formats, clock=self._clock).prepare()
+        public = self.settings.public()
+        out = self.settings.out.absolute()
+        kept = {name: public[name] for name in _KEPT} | {"out": str(out)}
+        return self.sessions.create_session(
+            gathered.items, problems=gathered.problems, settings=kept, out_dir=out, name=name
+        )
+
+    def stored_flags(self, session_id: str) -> dict[str, Any]:
+        """The settings that a session was started with, as flags for `config.load`."""
+        stored = self.sessions.open_session(session_id).settings
+        return {name: stored[name] for name in _KEPT if name in stored}
+
+    def engine(self, session_id: str, *, refresh: bool = False) -> Engine:
+        """Claim a session and join the rooms for it.
+
+        Raises:
+            StoreError: another process works on it.
+        """
+        session = self.sessions.claim_engine(session_id)
+
+        def plan(engine: Engine) -> BatchPlan:
+            left = [stage for stage in Stage if stage not in FINAL_STAGES]
+            items = tuple(session.items(stages=left))
+            return self._intake.plan(items, engine.keys, refresh=refresh, quote=False)
+
+        shared = Shared(
+            settings=self.settings,
+            clock=self._clock,
+            control=self._control,
+            database=self._database,
+            clients=self._clients,
+            limiter=self._limits.limiter,
+            requests=self._requests,
+        )
+        return Engine(shared, session, plan, refresh=refresh)
+
+    def export(
+        self, session_id: str, *, out: Path | None, formats: tuple[str, ...] | None
+    ) -> tuple[int, int]:
+        """Write a session's files again from the store; videos written, and without a transcript.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        session = self.sessions.open_session(session_id)
+        stored = self.stored_flags(session_id)
+        folder = (out or Path(stored.get("out", self.settings.out))).absolute()
+        names = formats or tuple(stored.get("formats", self.settings.formats))
+        exporter = FileExporter(folder, names, clock=self._clock)
+        written = missing = 0
+        for item, state in session.items_and_states():
+            source = state.source if state.stage is Stage.DONE else None
+            transcript = self._store.find_newest(item.video_id, source)
+            if transcript is None:
+                missing += 1
+                continue
+            facts = self._store.find_metadata([item.video_id]).get(item.video_id)
+            exporter.write(item, facts, transcript)
+            written += 1
+        write_session_files(session, folder)
+        return written, missing
+
+    def spent_usd(self, session_id: str) -> Decimal:
+        """What a session has cost so far."""
+        return SubmissionLedger(self._database, self._clock, session_id).money(session_id).spent_usd
+
+    def limiter_beliefs(self) -> list[dict[str, Any]]:
+        """What is believed of each account's limits, and why."""
+        return self._limits.beliefs()
+
+    def _keys(self, video_id: str) -> tuple[ContentKey, ...]:
+        return tuple(key_of(self.settings, source, video_id) for source in self.settings.sources)

@@ -1,0 +1,201 @@
+"""From arguments to a plan: read the inputs, ask for facts in batches, look up what is known."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final, TextIO
+
+from bulk_transcribe.app.parts import Clients
+from bulk_transcribe.config import Settings
+from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.plan import BatchPlan, PriceCurve
+from bulk_transcribe.core.ports import ListingSource
+from bulk_transcribe.core.request import Ticket
+from bulk_transcribe.core.transcript import ContentKey
+from bulk_transcribe.core.video import VideoItem, VideoMetadata
+from bulk_transcribe.errors import BulkTranscribeError, RetryableError, SourceBlockedError
+from bulk_transcribe.inputs.collect import Collected, collect
+from bulk_transcribe.inputs.problem import Duplicate, Problem
+from bulk_transcribe.plan.plan import make_plan
+from bulk_transcribe.save.transcripts import Transcripts
+
+_log: Final = logging.getLogger(__name__)
+#: Ids of one call to the Data API, and a few calls between two words of progress.
+_BATCH: Final = 500
+#: Titles and lengths hardly ever change; live states do.
+_FACTS_LAST: Final = timedelta(days=7)
+#: Lengths whose quotes give the price line, seconds.
+_QUOTED_S: Final = (60.0, 3600.0)
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def silent(_what: str, _done: int, _of: int | None) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRequest:
+    """What the user wants transcribed, as typed."""
+
+    arguments: tuple[str, ...] = ()
+    limit: int | None = None
+    since: date | None = None
+    url_column: str | None = None
+    prefer_playlist: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What was understood, what was not, and what came twice."""
+
+    items: tuple[VideoItem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Intake:
+    """Reads inputs and makes plans. Belongs to one thread."""
+
+    def __init__(
+        self, settings: Settings, clients: Clients, store: Transcripts, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._store = store
+        self._clock = clock
+
+    def gather(
+        self, request: InputRequest, *, stdin: TextIO | None, progress: Progress = silent
+    ) -> Gathered:
+        """Read the inputs, expand lists, and ask for titles and lengths where that is cheap."""
+        listing: ListingSource = self._clients.data_api or self._clients.yt_dlp
+        collected = collect(
+            request.arguments or ("-",),
+            stdin=stdin,
+            listing=listing,
+            limit=request.limit,
+            since=request.since,
+            prefer="playlist" if request.prefer_playlist else "video",
+            url_column=request.url_column,
+            strict=request.strict,
+            on_progress=lambda what, done: progress(what, done, None),
+        )
+        warnings: list[str] = []
+        facts = self._facts([item.video_id for item in collected.items], progress, warnings)
+        return _gathered(collected, facts, warnings)
+
+    def plan(
+        self,
+        items: Sequence[VideoItem],
+        keys: Callable[[str], tuple[ContentKey, ...]],
+        *,
+        refresh: bool = False,
+        quote: bool = True,
+    ) -> BatchPlan:
+        """Order the videos and forecast time and cost.
+
+        Args:
+            items: The videos.
+            keys: Under which the store may know a video's transcript.
+            refresh: What is known counts for nothing.
+            quote: Ask the paid service for prices and balance (three requests).
+        """
+        wanted = {key: item.video_id for item in items for key in keys(item.video_id)}
+        known = set() if refresh else self._store.known_keys(wanted)
+        settings = self._settings
+        return make_plan(
+            items,
+            order=settings.order,
+            slots=settings.parallel.slots,
+            rate_limit_rpm=settings.rate_limit_rpm,
+            known_ids={wanted[key] for key in known},
+            price=self._price() if quote else None,
+            balance_usd=self._balance() if quote else None,
+            sources=self._usable_sources(),
+        )
+
+    def _usable_sources(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in self._settings.sources
+            if name != "deapi" or self._clients.deapi is not None
+        )
+
+    def _facts(
+        self, video_ids: Sequence[str], progress: Progress, warnings: list[str]
+    ) -> dict[str, VideoMetadata]:
+        """Facts that the store has, and the rest in batches where there is a key."""
+        facts = self._store.find_metadata(video_ids)
+        data_api = self._clients.data_api
+        if data_api is None:
+            return facts
+        oldest_at = self._clock.now() - _FACTS_LAST
+        missing = [
+            video_id
+            for video_id in video_ids
+            if (fact := facts.get(video_id)) is None
+            or fact.fetched_at is None
+            or fact.fetched_at < oldest_at
+        ]
+        try:
+            for start in range(0, len(missing), _BATCH):
+                fetched = data_api.fetch(missing[start : start + _BATCH])
+                self._store.save_metadata(fetched.values())
+                facts |= fetched
+                progress("titles and lengths", min(start + _BATCH, len(missing)), len(missing))
+        except (RetryableError, SourceBlockedError) as error:
+            warnings.append(f"Titles and lengths are missing for some videos: {error.message}")
+            _log.warning("prefetching metadata ended early: %s", error.message)
+        return facts
+
+    def _price(self) -> PriceCurve | None:
+        """The price line through two quotes; None where it cannot be had."""
+        deapi = self._clients.deapi
+        if deapi is None or "deapi" not in self._settings.sources:
+            return None
+        try:
+            low, high = (deapi.price_usd(length_s, Ticket()) for length_s in _QUOTED_S)
+        except BulkTranscribeError as error:
+            _log.warning("no quote: %s", error.message)
+            return None
+        per_second = (high - low) / Decimal(str(_QUOTED_S[1] - _QUOTED_S[0]))
+        return PriceCurve(
+            base_usd=low - per_second * Decimal(str(_QUOTED_S[0])), per_second_usd=per_second
+        )
+
+    def _balance(self) -> Decimal | None:
+        deapi = self._clients.deapi
+        if deapi is None:
+            return None
+        try:
+            return deapi.balance_usd(Ticket())
+        except BulkTranscribeError as error:
+            _log.warning("no balance: %s", error.message)
+            return None
+
+
+def _gathered(
+    collected: Collected, facts: dict[str, VideoMetadata], warnings: list[str]
+) -> Gathered:
+    return Gathered(
+        items=tuple(_with_facts(item, facts.get(item.video_id)) for item in collected.items),
+        problems=tuple(collected.problems),
+        duplicates=tuple(collected.duplicates),
+        warnings=tuple(warnings),
+    )
+
+
+def _with_facts(item: VideoItem, facts: VideoMetadata | None) -> VideoItem:
+    if facts is None:
+        return item
+    return replace(
+        item,
+        title=facts.title or item.title,
+        channel=facts.channel or item.channel,
+        duration_s=facts.duration_s or item.duration_s,
+    )

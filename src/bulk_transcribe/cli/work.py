@@ -1,0 +1,264 @@
+"""The commands that work: run, plan, resume and retry."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bulk_transcribe.app import App, Engine, Gathered, InputRequest
+from bulk_transcribe.cli import logs
+from bulk_transcribe.cli.interrupts import Interrupts
+from bulk_transcribe.cli.live import choose_view
+from bulk_transcribe.cli.text import (
+    count,
+    money,
+    note,
+    one_line,
+    print_json,
+    short_time,
+    time_range,
+)
+from bulk_transcribe.config import Settings
+from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.outcome import BatchResult
+from bulk_transcribe.core.plan import BatchPlan, Forecast
+from bulk_transcribe.errors import InputError
+
+__all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
+
+_DONE, _SOME_NOT, _STOPPED, _INTERRUPTED = 0, 1, 3, 130
+#: Lines that could not be read, shown one by one; beyond it only their number.
+_PROBLEMS_SHOWN = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How much is shown, and in which form."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+
+def run(
+    settings: Settings,
+    request: InputRequest,
+    look: Look,
+    *,
+    name: str = "",
+    refresh: bool = False,
+    clock: Clock | None = None,
+) -> int:
+    """Read, plan, work, and leave files; the exit code."""
+    logs.start(settings)
+    try:
+        with App(settings, clock=clock) as app:
+            gathered = _gather(app, request, look)
+            if not gathered.items:
+                return _nothing_to_do(gathered, look)
+            session_id = app.new_session(gathered, name=name)
+            return _work(app, session_id, look, refresh=refresh, problems=len(gathered.problems))
+    finally:
+        logs.stop()
+
+
+def resume(
+    settings_with: Callable[[dict[str, Any]], Settings],
+    session: str | None,
+    look: Look,
+    *,
+    failed_too: bool,
+) -> int:
+    """Complete a session with the settings it was started with; flags win over those."""
+    first = settings_with({})
+    logs.start(first)
+    try:
+        with App(first) as app:
+            session_id = app.sessions.resolve(session or "")
+            stored = app.stored_flags(session_id)
+        with App(settings_with(stored)) as app:
+            left = app.sessions.prepare_resume(session_id, retry_failed=failed_too)
+            if not left:
+                note(f"Nothing is left to do in {session_id}.")
+            return _work(app, session_id, look, refresh=False, problems=None)
+    finally:
+        logs.stop()
+
+
+def plan(settings: Settings, request: InputRequest, look: Look, *, refresh: bool) -> int:
+    """Show what `run` would do."""
+    logs.start(settings)
+    try:
+        with App(settings) as app:
+            gathered = _gather(app, request, look)
+            made = app.plan(gathered.items, refresh=refresh)
+            if look.as_json:
+                print_json(_plan_json(made, gathered))
+            else:
+                _print_plan(Console(), made, gathered, settings)
+            return _DONE if not gathered.problems else _SOME_NOT
+    finally:
+        logs.stop()
+
+
+def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
+    if not request.arguments and sys.stdin.isatty():
+        raise InputError(
+            "There is nothing to transcribe.",
+            next_step="Give links, files, playlists or channels, or - for standard input.",
+        )
+    quiet = look.quiet or look.as_json
+    console = Console(stderr=True)
+    with (
+        console.status("Reading the list…") if console.is_terminal and not quiet else nullcontext()
+    ):
+        gathered = app.gather(request, stdin=sys.stdin)
+    for problem in gathered.problems[:_PROBLEMS_SHOWN]:
+        place = problem.origin if problem.line is None else f"{problem.origin}, line {problem.line}"
+        note(f"not understood: {place}: {one_line(problem.text, 80)!r}: {problem.message}")
+        if problem.suggestion:
+            note(f"    {problem.suggestion}")
+    if len(gathered.problems) > _PROBLEMS_SHOWN:
+        note(f"… and {len(gathered.problems) - _PROBLEMS_SHOWN} more lines like these.")
+    if gathered.duplicates:
+        note(f"{count(len(gathered.duplicates), 'duplicate')} left out: each video is done once.")
+    for line in app.warnings():
+        note(line)
+    return gathered
+
+
+def _nothing_to_do(gathered: Gathered, look: Look) -> int:
+    if look.as_json:
+        print_json({"session": None, "total": 0, "done": 0, "problems": len(gathered.problems)})
+    note("No video was found in the input.")
+    return _SOME_NOT if gathered.problems else _DONE
+
+
+def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int | None) -> int:
+    with app.engine(session_id, refresh=refresh) as engine:
+        with Interrupts(engine.control, engine.in_flight, note):
+            result = _watch(engine, look, limit=app.settings.rate_limit_rpm)
+        requests = engine.requests()
+    if look.as_json:
+        print_json(_result_json(result, requests, problems))
+    if not (look.as_json or look.quiet):
+        _print_end(Console(), app, result)
+    if result.stopped_by is not None:
+        note(f"stopped: {result.stopped_by.message}")
+        if result.stopped_by.next_step:
+            note(f"  next: {result.stopped_by.next_step}")
+        note(f"  then: bulk-transcribe resume {session_id}")
+    return _exit_code(result)
+
+
+def _watch(engine: Engine, look: Look, *, limit: int) -> BatchResult:
+    """Run the engine in its own thread and draw until it ends; its errors come out here."""
+    view = choose_view(quiet=look.quiet or look.as_json, limit=limit)
+    with view:
+        running = engine.start()
+        while not running.is_over(wait_s=view.interval_s):
+            view.draw(engine.snapshot())
+        view.draw(engine.snapshot())
+    return running.result()
+
+
+def _exit_code(result: BatchResult) -> int:
+    if result.stopped_by is not None:
+        return _STOPPED
+    if result.was_interrupted:
+        return _INTERRUPTED
+    return _DONE if result.is_complete else _SOME_NOT
+
+
+def _result_json(result: BatchResult, requests: int, problems: int | None) -> dict[str, Any]:
+    totals = result.totals
+    found: dict[str, Any] = {
+        "session": result.session_id,
+        "total": totals.total,
+        "done": totals.done,
+        "failed": totals.failed,
+        "skipped": totals.skipped,
+        "cancelled": totals.cancelled + totals.queued + totals.active,
+        "in_doubt": totals.in_doubt,
+        "requests": requests,
+        "spent_usd": str(result.spent_usd),
+        "elapsed_s": round(result.elapsed_s, 3),
+        "stopped_by": result.stopped_by.code if result.stopped_by else None,
+    }
+    return found if problems is None else found | {"problems": problems}
+
+
+def _print_end(console: Console, app: App, result: BatchResult) -> None:
+    totals = result.totals
+    info = app.sessions.open_session(result.session_id).info()
+    parts = [f"{totals.done} of {count(totals.total, 'video')} done"]
+    parts += [
+        f"{number} {word}"
+        for number, word in (
+            (totals.failed, "failed"),
+            (totals.skipped, "skipped"),
+            (totals.in_doubt, "in doubt"),
+            (totals.cancelled + totals.queued + totals.active, "left for later"),
+        )
+        if number
+    ]
+    spent = money(result.spent_usd)
+    console.print(f"{', '.join(parts)} in {short_time(result.elapsed_s)}, spent {spent}.")
+    console.print(f"Files: {info.out_dir}", markup=False)
+    if totals.failed or totals.skipped or totals.in_doubt:
+        console.print(f"Why: bulk-transcribe status {result.session_id}")
+    if totals.cancelled + totals.queued + totals.active:
+        console.print(f"Complete it with: bulk-transcribe resume {result.session_id}")
+
+
+def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
+    forecast = made.forecast
+    cost = forecast.cost_usd
+    return {
+        "videos": forecast.videos,
+        "known": forecast.known,
+        "unknown_duration": forecast.unknown_duration,
+        "problems": len(gathered.problems),
+        "duplicates": len(gathered.duplicates),
+        "material_s": forecast.material_s,
+        "requests": [forecast.requests.low, forecast.requests.high],
+        "time_s": {str(order): [r.low, r.high] for order, r in forecast.time_s.items()},
+        "cost_usd": [str(cost[0]), str(cost[1])] if cost else None,
+        "balance_usd": None if forecast.balance_usd is None else str(forecast.balance_usd),
+        "order": str(made.order),
+        "video_ids": [item.video_id for item in made.items],
+    }
+
+
+def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings: Settings) -> None:
+    forecast = made.forecast
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("videos", f"{forecast.videos:,}")
+    table.add_row("known already", f"{forecast.known:,} (free)")
+    table.add_row("lines not understood", f"{len(gathered.problems):,}")
+    table.add_row("duplicates", f"{len(gathered.duplicates):,}")
+    unknown = (
+        f", {forecast.unknown_duration:,} of unknown length" if forecast.unknown_duration else ""
+    )
+    table.add_row("material", short_time(forecast.material_s) + unknown)
+    slots = settings.parallel.slots
+    for order, span in forecast.time_s.items():
+        chosen = " (chosen)" if order == made.order else ""
+        table.add_row(
+            f"time, {order}{chosen}", f"{time_range(span.low, span.high)} with -j {slots}"
+        )
+    table.add_row("cost", _cost(forecast))
+    table.add_row("balance", money(forecast.balance_usd))
+    console.print(table)
+
+
+def _cost(forecast: Forecast) -> str:
+    if forecast.cost_usd is None:
+        return "not known without a deAPI key"
+    low, high = forecast.cost_usd
+    if low == high:
+        return money(low)
+    return f"{money(low)} (captions for all) to {money(high)} (none has captions)"
