@@ -2,8 +2,8 @@
 
 More videos in flight help until a limit is the bottleneck: then newcomers only wait for their
 first permit. So the pace grows while nobody waits to begin, doubling while permits lie idle and in
-small steps otherwise; it stands still while newcomers wait and a window of the limit longer; it
-gives back what has waited for minutes; and it halves on trouble (429s, many errors), down to one
+small steps otherwise; it stands still while newcomers wait, and a little longer; it gives back
+what has waited for minutes; and it halves on trouble (429s, many errors), down to one
 video at a time.
 
 A job's look comes minutes after its submit, so a beginning batch seems to have the whole limit for
@@ -27,7 +27,7 @@ _CROWDED: Final = 0.1  # share of the videos in flight that may wait to begin, a
 _CROWDED_LEAST: Final = 2
 _PATIENT_S: Final = 120.0  # crowded this long (two windows of the limit): give slots back
 _CALM_S: Final = 30.0  # after trouble: no growth
-_QUIET_S: Final = 60.0  # after a crowd: no growth, a window of the limit has to show it is gone
+_QUIET_S: Final = 15.0  # after a crowd: no growth until it stays away
 _IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
 _FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
 _REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early

@@ -16,8 +16,12 @@ _log: Final = logging.getLogger(__name__)
 
 #: Real seconds between two looks: a click acts within a second.
 _LOOK_EVERY_REAL_S: Final = 0.5
+#: A sign of life every so many looks, and at once when the run was paused or resumed.
+_LOOKS_PER_BEAT: Final = 4
 #: Looks that may fail in a row before the batch is stopped: a database can be busy for a moment.
 _FAILURES_UNTIL_STOP: Final = 3
+#: The code of the store's error when another engine has the session: nothing to wait for.
+_SESSION_LOST: Final = "session_lost"
 
 
 class WishMade(Protocol):
@@ -50,7 +54,8 @@ class Steering:
         take_wishes: The wishes nobody has taken yet, oldest first, each given out once.
         control: Pause, drain and halt.
         clock: Time; the pause between looks is real time, whatever the clock's speed.
-        heartbeat: Tells the store that this engine lives.
+        heartbeat: Tells the store that this engine lives, and whether it is paused. Its error
+            with the code "session_lost" stops the batch at once.
     """
 
     def __init__(
@@ -116,21 +121,24 @@ class Steering:
             _log.warning("a wish was left: %s", error)
 
     def _steer(self) -> None:
-        failures = 0
+        failures, looks, was_paused = 0, 0, False
         while not self._wait():
             try:
-                self._heartbeat()
+                if looks % _LOOKS_PER_BEAT == 0 or was_paused != self._control.is_paused:
+                    was_paused = self._control.is_paused
+                    self._heartbeat()
                 for made in self._take_wishes():
                     _log.info("wish: %s %s", made.wish, made.value)
                     self.carry_out(made)
             except StopBatchError as error:
                 failures += 1
                 _log.warning("the store did not answer to steering: %s", error)
-                if failures >= _FAILURES_UNTIL_STOP:
+                if failures >= _FAILURES_UNTIL_STOP or error.code == _SESSION_LOST:
                     self._processor.stop(error)
                     return
             else:
                 failures = 0
+                looks += 1
 
     def _wait(self) -> bool:
         """Until the next look; True when the batch is over."""

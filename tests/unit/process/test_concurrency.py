@@ -103,16 +103,16 @@ def test_a_few_errors_among_many_videos_change_nothing() -> None:
     assert pace.slots == 512
 
 
-def test_after_a_crowd_growth_waits_for_a_quiet_window() -> None:
+def test_after_a_crowd_growth_waits_until_it_stays_away() -> None:
     pace = _look_on(Pace(slots=100), 5, _sight(held_up=60))
-    assert _look_on(pace, 55).slots == 100
-    assert 100 < _look_on(pace, 60).slots <= 105
+    assert _look_on(pace, 10).slots == 100
+    assert _look_on(pace, 15).slots == 105
 
 
 def test_after_a_crowd_growth_is_bold_again_when_half_of_the_limit_lies_idle() -> None:
-    idle = _sight(free_permits=200, limit=300)
     pace = _look_on(Pace(slots=100), 5, _sight(held_up=60))
-    assert _look_on(pace, 60, idle).slots == 200
+    assert _look_on(pace, 15, _sight(free_permits=149, limit=300)).slots == 105
+    assert _look_on(pace, 15, _sight(free_permits=200, limit=300)).slots == 200
 
 
 def test_what_waits_for_minutes_is_given_back_but_not_what_works() -> None:
@@ -200,7 +200,7 @@ def test_a_small_account_is_used_in_full_without_a_crowd(limit: int) -> None:
     best = limit / 2.05  # videos a minute
     in_flight = best * 3
     assert (ended[7200] - ended[600]) / 110 >= 0.95 * best
-    assert max(slots) <= max(16, 1.6 * in_flight)
+    assert max(slots) <= max(16, 2 * in_flight)
 
 
 def test_the_bound_of_threads_is_kept() -> None:

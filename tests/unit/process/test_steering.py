@@ -33,7 +33,8 @@ class _Scene:
         self.looks = list(looks)
         self.beats_s: list[float] = []
         self.may_end: Callable[[], bool] = lambda: self.control.is_draining
-        self.has_beaten = threading.Semaphore(0)
+        self.looked_s: list[float] = []
+        self.has_looked = threading.Semaphore(0)
         self.begun = threading.Condition()  # guards number_begun
         self.number_begun = 0
         self.processor = ParallelVideoProcessor(
@@ -61,12 +62,13 @@ class _Scene:
 
     def _beat(self) -> None:
         self.beats_s.append(self.clock.now_s())
-        self.has_beaten.release()
 
     def _take(self) -> Iterable[_Made]:
         with self.begun:
             slots = self.processor.concurrency
             assert self.begun.wait_for(lambda: self.number_begun >= slots, 10)
+        self.looked_s.append(self.clock.now_s())
+        self.has_looked.release()
         look = self.looks.pop(0) if self.looks else ()
         if isinstance(look, Exception):
             raise look
@@ -85,13 +87,32 @@ def test_it_looks_twice_a_real_second_at_any_speed_and_ends_with_the_batch(speed
     with scene.steering:
         for _ in range(2_000):
             scene.clock.advance(0.1 * speed)
-            scene.has_beaten.acquire(timeout=0.001)
-            if len(scene.beats_s) >= 4:
+            scene.has_looked.acquire(timeout=0.001)
+            if len(scene.looked_s) >= 9:
                 break
-    gaps_s = [after - before for before, after in pairwise(scene.beats_s)]
-    assert len(gaps_s) >= 3
+    gaps_s = [after - before for before, after in pairwise(scene.looked_s)]
+    assert len(gaps_s) >= 8
     assert min(gaps_s) >= 0.5 * speed - 1e-6
+    assert scene.beats_s[:2] == [scene.looked_s[0], scene.looked_s[4]]
     assert not any(name.startswith("steering") for name in _names())
+
+
+def test_a_pause_is_told_with_the_next_look() -> None:
+    scene = _Scene([_Made("pause")], [], [], [_Made("stop")])
+    with scene.clock.running(), scene.steering:
+        scene.processor.process_video_batch(make_plan(make_items(50)))
+    assert len(scene.beats_s) >= 2
+    assert len(scene.looked_s) >= 4
+    assert scene.beats_s[:2] == scene.looked_s[:2]
+
+
+def test_a_session_that_another_engine_has_is_left_at_once() -> None:
+    lost = StoreError("another one has it", code="session_lost")
+    scene = _Scene(lost)
+    with scene.clock.running(), scene.steering:
+        result = scene.processor.process_video_batch(make_plan(make_items(40)))
+    assert result.stopped_by is lost
+    assert len(scene.looked_s) == 1
 
 
 def test_pause_and_resume() -> None:
