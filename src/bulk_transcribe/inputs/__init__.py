@@ -1,0 +1,1 @@
+"""From what the user gave to videos: links, text, spreadsheets, JSON, playlists, channels."""
