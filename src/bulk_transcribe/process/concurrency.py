@@ -2,8 +2,8 @@
 
 More videos in flight help until a limit is the bottleneck: then newcomers only wait for their
 first permit. So the pace grows while nobody waits to begin, doubling while permits lie idle and in
-small steps otherwise; it stands still while newcomers wait, and a little longer; it gives back
-what has waited for minutes; and it halves on trouble (429s, many errors), down to one
+small steps otherwise; it stands still while newcomers wait, and longer after each such crowd; it
+gives back what has waited for minutes; and it halves on trouble (429s, many errors), down to one
 video at a time.
 
 A job's look comes minutes after its submit, so a beginning batch seems to have the whole limit for
@@ -27,7 +27,8 @@ _CROWDED: Final = 0.1  # share of the videos in flight that may wait to begin, a
 _CROWDED_LEAST: Final = 2
 _PATIENT_S: Final = 120.0  # crowded this long (two windows of the limit): give slots back
 _CALM_S: Final = 30.0  # after trouble: no growth
-_QUIET_S: Final = 15.0  # after a crowd: no growth until it stays away
+_FIRST_QUIET_S: Final = 15.0  # after a crowd: no growth; twice as long after each further one
+_LONGEST_QUIET_S: Final = 120.0
 _IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
 _FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
 _REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early
@@ -77,6 +78,7 @@ class Pace:
         bold_below: Doubling goes up to here without further question; a crowd lowers it.
         calm_at_s: No growth before: trouble or a crowd was seen.
         cut_at_s: No cut before.
+        quiet_s: How long a crowd has to stay away before the next growth.
         crowded_since_s: Since when newcomers wait, None: they do not.
         seen: The observation before.
     """
@@ -86,6 +88,7 @@ class Pace:
     bold_below: float = math.inf
     calm_at_s: float = -math.inf
     cut_at_s: float = -math.inf
+    quiet_s: float = _FIRST_QUIET_S
     crowded_since_s: float | None = None
     seen: Seen | None = None
 
@@ -137,10 +140,11 @@ def _while_crowded(pace: Pace, seen: Seen) -> Pace:
     still = replace(
         pace,
         bold_below=min(pace.bold_below, pace.slots),
-        calm_at_s=max(pace.calm_at_s, seen.at_s + _QUIET_S),
+        calm_at_s=max(pace.calm_at_s, seen.at_s + pace.quiet_s),
     )
     if pace.crowded_since_s is None:
-        return replace(still, crowded_since_s=seen.at_s)
+        longer_s = min(_LONGEST_QUIET_S, 2 * pace.quiet_s)
+        return replace(still, crowded_since_s=seen.at_s, quiet_s=longer_s)
     if seen.at_s - pace.crowded_since_s < _PATIENT_S:
         return still
     at_work = max(1, seen.in_flight - seen.held_up)
