@@ -57,6 +57,8 @@ _STORE_RETRY_S, _STORE_PATIENCE_S = 1.0, 60.0
 _AFTER_S = 0.001
 #: How long answered permits are kept for evidence, and how often the rest is swept out.
 _KEEP_S, _SWEEP_S = 180.0, 30.0
+#: A process that ended is noticed at least this often while permits are taken (clock seconds).
+_SETTLE_S = 5.0
 
 
 class GrantedPermit:
@@ -184,7 +186,7 @@ class DistributedRateLimiter:
         self._blocked: _Blocked = {}  # as the leader found it last
         self._answers: list[Answer | int] = []  # not yet in the book; an int is a permit unused
         self._is_writing = False
-        self._swept_s = -math.inf
+        self._swept_s = self._settled_s = -math.inf  # belong to the leader
         self._trouble: StoreError | None = None
         self._trouble_since_s = 0.0
         self._read: tuple[str, AccountFacts] = ("", AccountFacts())
@@ -419,7 +421,7 @@ class DistributedRateLimiter:
             self._take_back_all(permit_id for _, permit_id in found.granted)
             raise
         with self._lock:
-            unused = self._settle(found)
+            unused = self._release(found)
             self._blocked = found.blocked
             for waiter in self._line:
                 if waiter.kind in found.blocked:
@@ -428,7 +430,7 @@ class DistributedRateLimiter:
             self._trouble = None
         self._take_back_all(unused)
 
-    def _settle(self, found: _Round) -> list[int]:
+    def _release(self, found: _Round) -> list[int]:
         """Wake those whose wait is over; the permits of those who are gone already."""
         unused: list[int] = []
         for waiter, permit_id in found.granted:
@@ -476,7 +478,7 @@ class DistributedRateLimiter:
         now = self.moment()  # read inside of the block: no booking is later than this
         found.now_s = now.reading_s
         going = self._choose(book, facts, waiters, now, found)
-        if found.blocked and book.settle(now.reading_s, now.reading_s + LOST_ANSWER_S):
+        if self._settle_book(book, found) and found.blocked:
             going = self._choose(book, facts, waiters, now, found)
         if going:
             kinds = [waiter.kind for waiter in going]
@@ -484,6 +486,14 @@ class DistributedRateLimiter:
             self._keep(book, facts, self._policy.granted(facts, kinds))
         if found.blocked and book.others_in_flight():
             found.next_s = min(found.next_s, found.now_s + _LOOK_REAL_S * self._clock.speed)
+
+    def _settle_book(self, book: PermitBook, found: _Round) -> bool:
+        """Whether permits of ended processes were found; looked for when somebody has to wait."""
+        is_due = not 0 <= found.now_s - self._settled_s < _SETTLE_S
+        if not found.blocked and not is_due:
+            return False
+        self._settled_s = found.now_s
+        return book.settle(found.now_s, found.now_s + LOST_ANSWER_S) > 0
 
     def _choose(
         self,
@@ -535,7 +545,7 @@ class DistributedRateLimiter:
                 with self._store.open(self._account) as book:
                     is_news = self._write(book, batch)
             except StoreError as error:
-                _log.warning("Answers cannot be counted yet: %s", error)
+                _log.debug("Answers cannot be counted yet: %s", error)
                 with self._lock:  # until they can, they count as in flight: that is safe
                     self._answers[:0] = batch
                 return

@@ -85,9 +85,14 @@ def test_a_place_is_free_a_window_after_the_answer_not_after_the_grant() -> None
 def test_a_lost_answer_counts_two_seconds_longer_than_the_hang_up() -> None:
     clock = FakeClock(auto=True)
     limiter = make(1, clock=clock)
-    with pytest.raises(OSError, match="reset"), limiter.permit(SUBMIT):
-        clock.advance(30)
-        raise OSError("reset")
+
+    def send() -> None:
+        with limiter.permit(SUBMIT):
+            clock.advance(30)
+            raise OSError("reset")
+
+    with pytest.raises(OSError, match="reset"):
+        send()
     take(limiter)
     assert clock.now_s() == pytest.approx(1_092.05, abs=0.01)
 
@@ -358,7 +363,9 @@ def test_only_those_who_have_something_to_do_are_woken() -> None:
     """No thundering herd: a place that becomes free wakes one thread, not all of them."""
 
     class CountingClock(FakeClock):
-        wakes: Counter[str] = Counter()
+        def __init__(self) -> None:
+            super().__init__()
+            self.wakes: Counter[str] = Counter()
 
         def wait(self, condition: threading.Condition, timeout_s: float | None) -> bool:
             result = super().wait(condition, timeout_s)

@@ -180,5 +180,5 @@ def test_a_cap_on_a_kind_holds_beside_the_pool() -> None:
 
 @pytest.mark.parametrize(("requests", "window_s"), [(0, 60.0), (-1, 60.0), (5, 0.0)])
 def test_a_limit_that_lets_nothing_through_is_refused(requests: int, window_s: float) -> None:
-    with pytest.raises(ValueError, match="limit|window"):
+    with pytest.raises(ValueError, match=r"limit|window"):
         RateLimit(requests, window_s)
