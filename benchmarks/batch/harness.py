@@ -1,0 +1,277 @@
+"""One whole run of the real program against the simulator in another process, and what came out.
+
+Durations are the clock's seconds; the clock runs `speed` times faster than life. The simulator
+is the judge: requests, 429s, the fullest 60 seconds and when a finished job was noticed are its
+figures, read from its ledger.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+from bulk_transcribe.app import App, InputRequest
+from bulk_transcribe.config import Settings, load
+from bulk_transcribe.core.clock import SystemClock
+from bulk_transcribe.core.jobtime import estimate_processing_time_s
+
+WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A batch and the service it meets.
+
+    Args:
+        name: For the result file.
+        videos: How many.
+        slots: Videos in flight at once, as for `-j`.
+        order: Order of work.
+        speed: Clock seconds per real second.
+        service: Fields of `SimulatorConfig`.
+        settings: Further settings.
+    """
+
+    name: str
+    videos: int
+    slots: str = "10"
+    order: str = "longest-first"
+    speed: float = 20.0
+    seed: int = 1
+    service: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one run gave. Times in the clock's seconds."""
+
+    scenario: str
+    videos: int
+    done: int
+    in_doubt: int
+    elapsed_s: float
+    lower_bound_s: float
+    efficiency: float  # lower bound / elapsed
+    videos_per_min: float
+    steady_videos_per_min: float  # between a third and two thirds of the ends
+    requests_per_video: float
+    refused_429: int
+    fullest_60s: int  # requests in the fullest 60 s of the limited pool, as the service saw them
+    breaches: int
+    noticed_median_s: float
+    noticed_p95_s: float
+    submitted_twice: int
+    spent_usd: str
+    charged_usd: str
+    commit: str
+    seed: int
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def video_links(count: int) -> list[str]:
+    """`count` links; the simulator knows every well-formed id."""
+    return [f"https://www.youtube.com/watch?v=bench{number:06d}" for number in range(count)]
+
+
+@contextmanager
+def simulator(scenario: Scenario) -> Iterator[tuple[str, dict[str, str]]]:
+    """The simulator in a process of its own: its address and the environment to use."""
+    fields = {
+        "clock_speed": scenario.speed,
+        "seed": scenario.seed,
+        "duration_s": [60, 1800],
+        "latency": "brief",
+    } | scenario.service
+    code = (
+        "import json, sys, threading\n"
+        "from bulk_transcribe.simulator import SimulatorConfig, serve\n"
+        "given = json.loads(sys.argv[1])\n"
+        "fields = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}\n"
+        "stop = threading.Event()\n"
+        "threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()\n"
+        "serve(SimulatorConfig(**fields), stop=stop, on_ready=lambda s: print(json.dumps("
+        "[s.url, s.environment()]), flush=True))\n"
+    )
+    process = subprocess.Popen(  # noqa: S603 -- our own code
+        [sys.executable, "-c", code, json.dumps(fields)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 -- it is a pipe
+        url, environment = json.loads(process.stdout.readline())
+        yield url, environment
+    finally:
+        assert process.stdin is not None  # noqa: S101 -- it is a pipe
+        process.stdin.close()
+        process.wait(30)
+
+
+def ledger(url: str, *, requests: bool = True) -> Any:
+    """What the simulator counted."""
+    address = f"{url}/_sim/ledger?requests={int(requests)}"
+    with urllib.request.urlopen(address) as answer:  # noqa: S310 -- 127.0.0.1
+        return json.load(answer)
+
+
+def settings_for(scenario: Scenario, environment: dict[str, str], folder: Path) -> Settings:
+    """Settings of the program under test."""
+    flags = {
+        "home": folder / "home",
+        "out": folder / "out",
+        "formats": "txt",
+        "sources": "deapi",
+        "max_concurrent": scenario.slots,
+        "order": scenario.order,
+        "log_level": "warning",
+    } | scenario.settings
+    return load(flags, environment, folder).settings
+
+
+class Watcher:
+    """Takes a snapshot of the monitor every clock second or so."""
+
+    def __init__(self, snapshot: Any, every_real_s: float) -> None:
+        self.samples: list[dict[str, float]] = []
+        self._snapshot = snapshot
+        self._every_real_s = every_real_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every_real_s):
+            shot = self._snapshot()
+            self.samples.append(
+                {
+                    "elapsed_s": shot.elapsed_s,
+                    "fraction": shot.fraction,
+                    "low_s": shot.time_left.low_s,
+                    "likely_s": shot.time_left.likely_s,
+                    "high_s": shot.time_left.high_s,
+                    "active": shot.totals.active,
+                }
+            )
+
+
+def run(scenario: Scenario) -> Outcome:
+    """Run the program once, to its end."""
+    with tempfile.TemporaryDirectory() as folder, simulator(scenario) as (url, environment):
+        settings = settings_for(scenario, environment, Path(folder))
+        clock = SystemClock(scenario.speed)
+        with App(settings, clock=clock) as app:
+            request = InputRequest(arguments=tuple(video_links(scenario.videos)))
+            gathered = app.gather(request, stdin=None)
+            session_id = app.new_session(gathered)
+            lengths = [item.duration_s or 300.0 for item in gathered.items]
+            with (
+                app.engine(session_id) as engine,
+                Watcher(engine.snapshot, 1.0 / min(scenario.speed, 10)) as watcher,
+            ):
+                result = engine.run()
+            return _outcome(scenario, result, lengths, ledger(url), watcher.samples)
+
+
+def lower_bound_s(
+    lengths: Sequence[float], slots: int, limit: int, requests_each: int = 2
+) -> float:
+    """No schedule ends sooner: the longest job, the work over the slots, the requests."""
+    jobs = [estimate_processing_time_s(length) for length in lengths]
+    requests = requests_each * len(jobs)
+    # a full budget may go at once, the rest at the limit's pace
+    limited_s = max(0.0, (requests - limit) / limit * WINDOW_S)
+    return max(max(jobs, default=0.0), sum(jobs) / slots, limited_s)
+
+
+def _outcome(
+    scenario: Scenario,
+    result: Any,
+    lengths: Sequence[float],
+    book: Any,
+    samples: list[dict[str, float]],
+) -> Outcome:
+    slots = 512 if scenario.slots == "auto" else int(scenario.slots)
+    limit = int(scenario.service.get("rate_limit_rpm", 300))
+    bound_s = lower_bound_s(lengths, slots, limit)
+    noticed = sorted(
+        job["noticed_after_s"] for job in book["jobs"] if job["noticed_after_s"] is not None
+    )
+    ends = sorted(job["done_at_s"] for job in book["jobs"] if job["done_at_s"] is not None)
+    third, two_thirds = len(ends) // 3, 2 * len(ends) // 3
+    steady = (
+        (two_thirds - third) / (ends[two_thirds] - ends[third]) * 60.0 if len(ends) > 30 else 0.0
+    )
+    limited = [r for r in book["requests"] if r["kind"] in {"submit", "poll", "price"}]
+    return Outcome(
+        scenario=scenario.name,
+        videos=scenario.videos,
+        done=result.totals.done,
+        in_doubt=result.totals.in_doubt,
+        elapsed_s=round(result.elapsed_s, 1),
+        lower_bound_s=round(bound_s, 1),
+        efficiency=round(bound_s / result.elapsed_s, 4) if result.elapsed_s else 1.0,
+        videos_per_min=round(result.totals.done / result.elapsed_s * 60, 1),
+        steady_videos_per_min=round(steady, 1),
+        requests_per_video=round(len(limited) / max(1, scenario.videos), 3),
+        refused_429=sum(r["status"] == 429 for r in limited),
+        fullest_60s=book["worst_window"],
+        breaches=max(0, book["worst_window"] - limit),
+        noticed_median_s=round(median(noticed), 2) if noticed else 0.0,
+        noticed_p95_s=round(noticed[int(len(noticed) * 0.95)], 2) if noticed else 0.0,
+        submitted_twice=sum(len(ids) > 1 for ids in book["submits"].values()),
+        spent_usd=str(result.spent_usd),
+        charged_usd=book["charged_usd"],
+        commit=commit(),
+        seed=scenario.seed,
+        more={"samples": samples},
+    )
+
+
+def commit() -> str:
+    """The commit that was measured."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 -- whichever git is there
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def save(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Write results as JSON, and print them without the samples."""
+    rows = [asdict(outcome) for outcome in outcomes]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), "results": rows}, indent=1) + "\n")
+    for row in rows:
+        row.pop("more")
+        print(json.dumps(row))
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    return {
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+        "at": time.strftime("%Y-%m-%d"),
+    }
