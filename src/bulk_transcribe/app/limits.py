@@ -12,6 +12,7 @@ from bulk_transcribe.core.ports import Limiter
 from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.limit import DistributedRateLimiter, FixedPolicy, RateLimit
 from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.permits import DatabasePermitStore
 
 _PAID: Final = frozenset({RequestKind.SUBMIT, RequestKind.POLL, RequestKind.PRICE})
 _YOUTUBE: Final = frozenset({RequestKind.CAPTIONS, RequestKind.YT_DLP})
@@ -29,10 +30,12 @@ class Limits:
         self, settings: Settings, database: Database, clock: Clock, control: RunControl
     ) -> None:
         self._parts = ExitStack()
+        store = DatabasePermitStore(database)
         self._paid = self._parts.enter_context(
             DistributedRateLimiter(
                 FixedPolicy({_PAID: RateLimit(settings.rate_limit_rpm)}),
                 clock=clock,
+                store=store,
                 account=account_name(settings.deapi_base_url, settings.deapi_api_key),
                 control=control,
             )
@@ -41,6 +44,7 @@ class Limits:
             DistributedRateLimiter(
                 FixedPolicy({_YOUTUBE: RateLimit(settings.captions_rpm)}),
                 clock=clock,
+                store=store,
                 account="youtube",
                 control=control,
             )
