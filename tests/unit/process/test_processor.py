@@ -255,14 +255,14 @@ def test_fewer_slots_let_videos_in_flight_end_and_start_no_others() -> None:
 def test_a_paused_run_starts_nothing_and_goes_on_when_resumed() -> None:
     gate = _Gate()
     scene = _Scene(gate.process, slots=4)
-    scene.control.pause()
     batch = scene.start(8)
-    gate.wait_for(0)
-    scene.clock.advance(60)
-    assert gate.started == []
-    scene.control.resume()
     gate.wait_for(4)
+    scene.control.pause()
     gate.open()
+    scene.control.sleep_s(60)  # meanwhile the feeder has looked around a dozen times
+    assert len(gate.started) == 4
+    assert scene.processor.in_flight == 0
+    scene.control.resume()
     result = batch.result()
     assert result.is_complete
     assert not result.was_interrupted
@@ -444,6 +444,7 @@ def test_a_processor_does_one_batch_at_a_time_and_another_afterwards() -> None:
     assert batch.result().totals.done == 2
     scene.book.results.clear()
     assert scene.run(3).totals.done == 3
+    assert scene.control._listeners == []
 
 
 def test_where_the_system_gives_no_more_threads_it_works_with_those_it_has(
