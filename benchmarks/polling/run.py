@@ -35,9 +35,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
-    print(
-        f"{'scenario':28} {'way':6} seed  took s  bound s  videos/min  req/video (middle)  notice 50/95 %"
-    )
+    print(f"{'scenario':28} {'way':6} seed  took s  bound s  videos/min", end="")
+    print("  req/video (middle)  notice 50/95 %")
     for name, scenario in SCENARIOS.items():
         if arguments.only not in name:
             continue

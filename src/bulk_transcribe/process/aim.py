@@ -26,10 +26,16 @@ SHORTEST_STEP_S = 1.0
 #: Of the daily looks that fall to a job, this share is planned; the rest is for surprises.
 DAILY_SHARE = 0.5
 
+#: No job is given up before this age, nor before this many times its expected time.
+GIVE_UP_AFTER_S, GIVE_UP_FACTOR = 900.0, 5.0
+
 _OVERDUE = 0.995  # a job that is done with this probability and still runs is overdue
 _ENDLESS = 1 - 1e-9  # probabilities beyond are rounding
-_LONGEST_STEP_S = 60.0  # between two looks at an overdue job
+_OVERDUE_GROWTH = 0.15  # an overdue job is next looked at after this share of its delay
+_LONGEST_STEP_S = 60.0  # but after this long at the latest, unless looks are rationed
 _GRID_POINTS = 64
+_LOOKS_AT_LEAST = 1.25  # a job, while the limit allows it
+_FEW = 4  # so many jobs are looked at as often as the limit allows, also at the end of a batch
 
 
 class EndBelief(Protocol):
@@ -62,13 +68,11 @@ class Aim:
 
     Args:
         spacing: Step between looks, from `CLOSEST` to `WIDEST` (wider only for a daily limit).
-        growth: An overdue job is next looked at after this share of the time it is overdue.
-        longest_step_s: But after this long at the latest.
+        looks_left: Looks that today's limit still has for this job; infinite without such a limit.
     """
 
     spacing: float
-    growth: float = 0.15
-    longest_step_s: float = _LONGEST_STEP_S
+    looks_left: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,20 @@ def next_look_s(belief: EndBelief, aim: Aim, *, not_done_at_s: float, looked_at_
             earliest_s = max(earliest_s, not_done_at_s + SHORTEST_STEP_S)
         return max(earliest_s, wanted_s)
     overdue_s = not_done_at_s - belief.quantile_s(_OVERDUE)
-    wanted_s = not_done_at_s + max(SHORTEST_STEP_S, aim.growth * overdue_s)
-    if aim.spacing > 1:  # a wide spacing stays wide: one e-fold of the tail at least
-        wanted_s = max(wanted_s, not_done_at_s * 1.1)
-    return max(earliest_s, min(wanted_s, not_done_at_s + aim.longest_step_s))
+    step_s = max(SHORTEST_STEP_S, _OVERDUE_GROWTH * overdue_s)
+    if aim.spacing > 1:  # where looks are scarce, they are so for overdue jobs too
+        step_s = max(step_s, 0.1 * not_done_at_s)
+    step_s = min(step_s, _LONGEST_STEP_S)
+    if math.isfinite(aim.looks_left):
+        step_s = max(step_s, _rationed_step_s(belief, not_done_at_s, aim.looks_left))
+    return max(earliest_s, not_done_at_s + step_s)
+
+
+def _rationed_step_s(belief: EndBelief, not_done_at_s: float, looks_left: float) -> float:
+    """The step with which so many looks last until the job is given up, each as much longer."""
+    horizon_s = max(GIVE_UP_AFTER_S, GIVE_UP_FACTOR * belief.quantile_s(0.5))
+    ratio = max(1.0, horizon_s / not_done_at_s)
+    return float(not_done_at_s * (ratio ** (1 / max(1.0, looks_left)) - 1))
 
 
 def step_ahead(done: float, spacing: float) -> float:
@@ -134,13 +148,13 @@ def choose_aim(load: Load) -> Aim:
     if math.isfinite(load.supply_per_s):
         grid = _grid()
         found = bisect.bisect_left(
-            grid, -load.supply_per_s, key=lambda point: -_demand_per_s(point, load)
+            grid, -_budget_per_s(load), key=lambda point: -_demand_per_s(point, load)
         )
         spacing = grid[min(found, len(grid) - 1)].spacing
     if load.daily_looks is None:
         return Aim(spacing)
-    looks = DAILY_SHARE * load.daily_looks / max(1, load.jobs + load.jobs_to_come)
-    return Aim(max(spacing, spacing_for(looks)), growth=0.5, longest_step_s=600.0)
+    looks = load.daily_looks / max(1, load.jobs + load.jobs_to_come)
+    return Aim(max(spacing, spacing_for(DAILY_SHARE * looks)), looks)
 
 
 def spacing_for(looks: float) -> float:
@@ -183,6 +197,19 @@ def _grid() -> tuple[Cost, ...]:
     """Spacings from the closest to the widest with their costs."""
     ratio = (WIDEST / CLOSEST) ** (1 / (_GRID_POINTS - 1))
     return tuple(cost_of(CLOSEST * ratio**i) for i in range(_GRID_POINTS))
+
+
+def _budget_per_s(load: Load) -> float:
+    """The requests a second that looks and submits may take.
+
+    All that the limit allows while new videos move up: an earlier look frees a slot earlier. When
+    a batch runs dry it only tells sooner what is done, so many jobs leave most of it to others.
+    """
+    ends_per_s = load.jobs / load.expected_s
+    refill = min(1.0, load.starts_per_s / ends_per_s)
+    share = refill + (1 - refill) * min(1.0, _FEW / load.jobs)
+    at_least = min(load.supply_per_s, _LOOKS_AT_LEAST * ends_per_s)
+    return max(load.supply_per_s * share, at_least)
 
 
 def _demand_per_s(cost: Cost, load: Load) -> float:

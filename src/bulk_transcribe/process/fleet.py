@@ -12,6 +12,7 @@ from bulk_transcribe.process.aim import Aim, Load, choose_aim
 _REFRESH_S = 1.0  # the load is worked out at most this often, for all jobs together
 _OWN_EXTRA_S = 3.0  # permits count from being granted until a window after their answer
 _SAME_POOL = 0.1  # two pools whose use differs by less than this share of the limit may be one
+_DRAIN_S = 10.0  # a queue for permits is drained within this time before anyone looks more often
 _SCOUTS_AT_FIRST, _ONE_IN_AT_FIRST, _ONE_IN_LATER = 16, 3, 32
 
 
@@ -125,4 +126,5 @@ def _supply_per_s(polls: Capacity, own: int) -> float:
     if polls.limit is None:
         return math.inf
     others = max(0, polls.used - own)
-    return max(0, polls.limit - others) / polls.window_s
+    supply_per_s = max(0, polls.limit - others) / polls.window_s
+    return max(0.0, supply_per_s - polls.waiting / _DRAIN_S)

@@ -19,16 +19,19 @@ from bulk_transcribe.core.ports import Limiter, Reporter
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.core.stage import WaitReason
 from bulk_transcribe.errors import APIError, BulkTranscribeError, GaveUpError, RetryableError
-from bulk_transcribe.process.aim import EndBelief, next_look_s
+from bulk_transcribe.process.aim import (
+    GIVE_UP_AFTER_S,
+    GIVE_UP_FACTOR,
+    Aim,
+    EndBelief,
+    next_look_s,
+)
 from bulk_transcribe.process.fleet import Fleet
 from bulk_transcribe.process.progress import ProgressJudge
 
 #: Codes of the answer "there is no such job": a job can be unknown for a moment after its submit.
 UNKNOWN_JOB_CODES = frozenset({"job_not_found", "not_found", "unknown_job"})
-#: No job is given up before this age.
-GIVE_UP_AFTER_S = 900.0
 
-_GIVE_UP_FACTOR = 5.0  # nor before this many times its expected time
 _RESUMED_GRACE_S = 60.0  # nor, however old, before it was watched for this long
 _UNKNOWN_GRACE_S = 120.0  # the service may not know a job for this long
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 30.0
@@ -143,13 +146,7 @@ class AimedJobWatcher:
             if left_s < _NOW_S:
                 return
             self._report(job, age_s, left_s)
-            is_near = left_s < _SHORT_NAP_S
-            self._control.sleep_s(left_s if is_near else self._nap_s(left_s))
-
-    @staticmethod
-    def _nap_s(left_s: float) -> float:
-        """A far look is reconsidered seldom, a near one every few seconds."""
-        return min(_LONG_NAP_S, max(_SHORT_NAP_S - 0.5, left_s / 3))
+            self._control.sleep_s(nap_s(left_s))
 
     def _due_s(self, job: "_Job") -> float:
         """The age at which to look next, as things stand now."""
@@ -157,7 +154,7 @@ class AimedJobWatcher:
             return 0.0
         aim = self._fleet.aim()
         if job.is_scout and job.not_done_age_s <= 0:
-            aim = replace(aim, spacing=min(aim.spacing, _SCOUT_SPACING))
+            aim = first_look(aim)
         due_s = next_look_s(
             self._belief(job),
             aim,
@@ -234,7 +231,7 @@ class AimedJobWatcher:
     def _give_up_if_hopeless(self, job: "_Job") -> None:
         """Raise `GaveUpError` once further looks are worth nothing."""
         age_s = self._age_s(job)
-        limit_s = max(self._give_up_after_s, _GIVE_UP_FACTOR * job.expected_s)
+        limit_s = max(self._give_up_after_s, GIVE_UP_FACTOR * job.expected_s)
         if job.error is not None:
             is_unknown = job.error.code in UNKNOWN_JOB_CODES
             failing_s = age_s - job.failing_since_age_s
@@ -267,6 +264,21 @@ class AimedJobWatcher:
 
     def _age_s(self, job: "_Job") -> float:
         return self._clock.now_s() - job.began_s
+
+
+def nap_s(left_s: float) -> float:
+    """How long to sleep when the look is `left_s` away before weighing the situation anew.
+
+    A far look is reconsidered seldom, a near one every few seconds, the last seconds not at all.
+    """
+    if left_s < _SHORT_NAP_S:
+        return left_s
+    return min(_LONG_NAP_S, max(_SHORT_NAP_S - 0.5, left_s / 3))
+
+
+def first_look(aim: Aim) -> Aim:
+    """A scout's aim until it was seen running: early, however scarce requests are."""
+    return replace(aim, spacing=min(aim.spacing, _SCOUT_SPACING))
 
 
 @dataclass(slots=True)
