@@ -245,6 +245,7 @@ class Batch:
         self._count = itertools.count()
         self._ends: list[tuple[float, Job]] = []
         self._begun_s = self._clock.at_s
+        self._dispatch_s = 0.0  # when permits are handed out next
 
     def play(self) -> Result:
         """Play until the last video is done."""
@@ -275,7 +276,8 @@ class Batch:
                 what = self._done if is_done else self._runs
             self._later(took_s, what, job)
         next_s = self._limit.next_release_s()
-        if next_s is not None:
+        if next_s is not None and not self._clock.at_s < self._dispatch_s <= next_s:
+            self._dispatch_s = next_s
             self._later(max(0.0, next_s - self._clock.at_s), self._dispatch, NOBODY)
 
     def _age_s(self, job: Job) -> float:
