@@ -39,7 +39,7 @@ _FRESH_S = 5.0  # a job accepted longer ago was taken up again, not submitted no
 _OVERDUE = 0.995  # progress is not asked of jobs that should be done with this probability
 _SCOUT_SPACING = 1.2  # a scout's first look comes when it is done with 29 %
 _NOW_S = 0.005  # nearer looks go out now: less than a request takes
-_SHORT_NAP_S, _LONG_NAP_S = 2.5, 15.0
+_SHORT_NAP_S, _LONG_NAP_S = 2.5, 30.0
 _CHANCE = secrets.SystemRandom()
 _STAYS = "The job is kept: resume later to fetch it without paying again."
 
@@ -273,7 +273,7 @@ def nap_s(left_s: float) -> float:
     """
     if left_s < _SHORT_NAP_S:
         return left_s
-    return min(_LONG_NAP_S, max(_SHORT_NAP_S - 0.5, left_s / 3))
+    return min(_LONG_NAP_S, max(_SHORT_NAP_S - 0.5, left_s / 2))
 
 
 def first_look(aim: Aim) -> Aim:
