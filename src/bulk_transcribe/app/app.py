@@ -127,6 +127,16 @@ class App:
             gathered.items, problems=gathered.problems, settings=kept, out_dir=out, name=name
         )
 
+    def session_id(self, wanted: str | None) -> str:
+        """The session that was meant: an id, its beginning or its end; the newest for None.
+
+        Raises:
+            InputError: there is none, or several fit.
+        """
+        if not wanted:
+            return self.sessions.latest() or self.sessions.resolve("")
+        return self.sessions.resolve(wanted)
+
     def stored_flags(self, session_id: str) -> dict[str, Any]:
         """The settings that a session was started with, as flags for `config.load`."""
         stored = self.sessions.open_session(session_id).settings

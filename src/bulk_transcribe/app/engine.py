@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, Self
 
 from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.config import Settings, Slots
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
+from bulk_transcribe.core.job import SubmissionState
 from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import BatchResult, VideoResult
 from bulk_transcribe.core.plan import BatchPlan
@@ -112,6 +114,8 @@ class Engine:
             requests_per_min=settings.rate_limit_rpm,
         )
         self._forget_requests = shared.requests.listen(self._journal, self.monitor.request_log)
+        for record in shared.requests.take_early():
+            self._journal.record(record)
         self._gauge = Gauge(lambda: limiter.capacity(RequestKind.SUBMIT))
         self._rests = SourceRest(clock, control)
         self._exporter = FileExporter(settings.out, settings.formats, clock=clock)
@@ -137,6 +141,10 @@ class Engine:
     def keys(self, video_id: str) -> tuple[ContentKey, ...]:
         """Under which the store may know a video's transcript."""
         return self._chain.keys(video_id)
+
+    def now(self) -> datetime:
+        """The run's own time."""
+        return self._clock.now()
 
     def snapshot(self) -> Snapshot:
         """Where everything is now."""
@@ -250,6 +258,11 @@ class Engine:
             )
         )
 
+    def _has_job(self, key: ContentKey) -> bool:
+        """Whether a job was paid for and can be fetched; one in doubt may not exist at all."""
+        found = self._ledger.find_open(key)
+        return found is not None and found.state is SubmissionState.ACCEPTED
+
     def _reporter(self, item: VideoItem) -> Reporter:
         return self.monitor.reporter(item.video_id, threading.current_thread().name)
 
@@ -283,7 +296,7 @@ class Engine:
         rules = ChainRules(
             again=Backoff(self.control, self._clock, on_trouble=self._gauge.trouble),
             when_blocked=WhenBlocked(settings.when_blocked),
-            has_job=lambda key: self._ledger.find_open(key) is not None,
+            has_job=self._has_job,
         )
         return SourceChain(
             sources, self._rests, clock=self._clock, attempts=self._journal.attempts, rules=rules

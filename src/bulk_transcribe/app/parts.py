@@ -1,6 +1,7 @@
 """The parts that talk to the outside, built from settings: limiters, HTTP, clients."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
@@ -27,21 +28,37 @@ PAID_KINDS: Final = frozenset(
 )
 
 
+#: Pages of a list of two million videos; beyond it the oldest are forgotten.
+_MOST_EARLY: Final = 50_000
 _NOBODY: Final = Ticket()
 
 
 class RequestFan:
-    """A `RequestLog` that passes each record on to whoever listens now. Shared by all threads."""
+    """A `RequestLog` that passes each record on to whoever listens now. Shared by all threads.
+
+    What went out before anybody listened (reading lists, looking up titles) is kept for the
+    session that comes of it.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _logs
+        self._lock = threading.Lock()  # guards the two fields below
         self._logs: tuple[RequestLog, ...] = ()
+        self._early: deque[RequestRecord] = deque(maxlen=_MOST_EARLY)
 
     def record(self, record: RequestRecord) -> None:
         with self._lock:
             logs = self._logs
+            if not logs:
+                self._early.append(record)
         for log in logs:
             log.record(record)
+
+    def take_early(self) -> list[RequestRecord]:
+        """The records of before anybody listened, each given out once."""
+        with self._lock:
+            early = list(self._early)
+            self._early.clear()
+        return early
 
     def listen(self, *logs: RequestLog) -> Callable[[], None]:
         """Pass records on to these, too; returns the way to stop that."""

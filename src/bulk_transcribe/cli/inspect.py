@@ -76,7 +76,7 @@ def sessions(settings: Settings, *, as_json: bool) -> int:
 def status(settings: Settings, session: str | None, *, as_json: bool) -> int:
     """One session: counts, what is in flight, what failed and why, money, limits."""
     with _reading(settings) as app:
-        session_id = app.sessions.resolve(session or "")
+        session_id = app.session_id(session)
         stored = app.sessions.open_session(session_id)
         info = stored.info()
         beliefs = app.limiter_beliefs()
@@ -112,7 +112,7 @@ def export(
 ) -> int:
     """Write a session's files again, from the store alone."""
     with _reading(settings) as app:
-        session_id = app.sessions.resolve(session or "")
+        session_id = app.session_id(session)
         written, missing = app.export(session_id, out=out, formats=formats)
         if as_json:
             print_json({"session": session_id, "written": written, "missing": missing})

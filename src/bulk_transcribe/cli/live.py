@@ -3,6 +3,7 @@
 Views pull: the command draws a snapshot a few times a second. They hold no state of the run.
 """
 
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -49,17 +50,18 @@ class View(Protocol):
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
-def choose_view(*, quiet: bool, limit: int) -> View:
+def choose_view(*, quiet: bool, limit: int, began_at: datetime) -> View:
     """A live view for a terminal, plain lines for a pipe, nothing when quiet.
 
     Args:
         quiet: Show nothing.
         limit: Requests a minute that the account allows, for the picture.
+        began_at: Videos that ended before are no news.
     """
     if quiet:
         return Silent()
     console = Console(stderr=True)
-    return LiveView(console, limit) if console.is_terminal else PlainLines()
+    return LiveView(console, limit) if console.is_terminal else PlainLines(began_at)
 
 
 class Silent:
@@ -78,7 +80,8 @@ class Silent:
 class PlainLines(Silent):
     """A line for each video that ends, and a summary every ten seconds or so."""
 
-    def __init__(self) -> None:
+    def __init__(self, began_at: datetime) -> None:
+        self._began_at = began_at
         self._told: set[str] = set()
         self._since_summary = 0
         self._version = -1
@@ -94,12 +97,11 @@ class PlainLines(Silent):
 
     def _tell_ends(self, snapshot: Snapshot) -> None:
         """Lines for the videos that ended since the last look; those of earlier runs are old."""
-        is_first = self._version < 0
         self._version = snapshot.version
         for state in snapshot.states.values():
             if state.stage in FINAL_STAGES and state.video_id not in self._told:
                 self._told.add(state.video_id)
-                if not is_first:
+                if state.finished_at is not None and state.finished_at >= self._began_at:
                     note(end_line(state))
 
 

@@ -77,7 +77,7 @@ def resume(
     logs.start(first)
     try:
         with App(first) as app:
-            session_id = app.sessions.resolve(session or "")
+            session_id = app.session_id(session)
             stored = app.stored_flags(session_id)
         with App(settings_with(stored)) as app:
             left = app.sessions.prepare_resume(session_id, retry_failed=failed_too)
@@ -156,7 +156,8 @@ def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int
 
 def _watch(engine: Engine, look: Look, *, limit: int) -> BatchResult:
     """Run the engine in its own thread and draw until it ends; its errors come out here."""
-    view = choose_view(quiet=look.quiet or look.as_json, limit=limit)
+    quiet = look.quiet or look.as_json
+    view = choose_view(quiet=quiet, limit=limit, began_at=engine.now())
     with view:
         running = engine.start()
         while not running.is_over(wait_s=view.interval_s):

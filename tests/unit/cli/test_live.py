@@ -86,10 +86,11 @@ def test_nothing_to_do_is_all_done() -> None:
 
 
 def test_a_pipe_is_told_of_each_end_once(capsys: pytest.CaptureFixture[str]) -> None:
-    view = PlainLines()
-    old = VideoState(video_id="old", stage=Stage.DONE)
+    view = PlainLines(NOW)
+    before = NOW - timedelta(days=1)
+    old = VideoState(video_id="old", stage=Stage.DONE, finished_at=before)
     view.draw(_snapshot([old, VideoState(video_id="a")], version=1))
-    ended = VideoState(video_id="a", stage=Stage.FAILED, error="private\nvideo")
+    ended = VideoState(video_id="a", stage=Stage.FAILED, error="private\nvideo", finished_at=NOW)
     for version in (2, 3):
         view.draw(_snapshot([old, ended], version=version))
     lines = capsys.readouterr().err.splitlines()
