@@ -17,6 +17,7 @@ from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock, SystemClock
 from bulk_transcribe.core.control import RunControl
+from bulk_transcribe.core.job import Submission
 from bulk_transcribe.core.plan import BatchPlan
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
@@ -25,7 +26,7 @@ from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
 from bulk_transcribe.save.sessions import SessionManager
-from bulk_transcribe.save.submissions import SubmissionLedger
+from bulk_transcribe.save.submissions import Decision, SubmissionLedger
 from bulk_transcribe.save.transcripts import Transcripts
 
 _log: Final = logging.getLogger(__name__)
@@ -141,6 +142,18 @@ class App:
         """The settings that a session was started with, as flags for `config.load`."""
         stored = self.sessions.open_session(session_id).settings
         return {name: stored[name] for name in _KEPT if name in stored}
+
+    def doubts(self, session_id: str) -> list[Submission]:
+        """Paid requests of a session whose answers were lost, those of killed runs included."""
+        ledger = SubmissionLedger(self._database, self._clock, session_id)
+        ledger.settle_orphans()
+        return [each for each in ledger.list_in_doubt() if each.session_id == session_id]
+
+    def decide(self, doubts: Iterable[Submission], decision: Decision) -> None:
+        """Settle doubts as the user wants: send again, maybe paying twice, or leave out."""
+        ledger = SubmissionLedger(self._database, self._clock)
+        for doubt in doubts:
+            ledger.decide_in_doubt(doubt.submission_id, decision)
 
     def engine(self, session_id: str, *, refresh: bool = False) -> Engine:
         """Claim a session and join the rooms for it.

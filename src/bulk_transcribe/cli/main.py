@@ -197,6 +197,7 @@ def resume(
     concurrency: options.Concurrency = None,
     rate_limit: options.RateLimit = None,
     when_blocked: options.WhenBlocked = None,
+    in_doubt: options.InDoubt = "ask",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -205,6 +206,7 @@ def resume(
         context,
         session,
         failed_too=False,
+        in_doubt=in_doubt,
         as_json=as_json,
         quiet=quiet,
         max_concurrent=concurrency,
@@ -220,6 +222,7 @@ def retry(
     sources: options.Sources = None,
     languages: options.Languages = None,
     concurrency: options.Concurrency = None,
+    in_doubt: options.InDoubt = "ask",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -228,6 +231,7 @@ def retry(
         context,
         session,
         failed_too=True,
+        in_doubt=in_doubt,
         as_json=as_json,
         quiet=quiet,
         sources=sources,
@@ -241,6 +245,7 @@ def _continue(
     session: str | None,
     *,
     failed_too: bool,
+    in_doubt: str,
     as_json: bool,
     quiet: bool,
     **flags: str | int | None,
@@ -253,7 +258,9 @@ def _continue(
     def settings_with(stored: dict[str, object]) -> work.Settings:
         return options.settings(context, **(stored | given)).settings
 
-    raise typer.Exit(work.resume(settings_with, session, look, failed_too=failed_too))
+    raise typer.Exit(
+        work.resume(settings_with, session, look, failed_too=failed_too, in_doubt=in_doubt)
+    )
 
 
 @app.command(epilog="Example: bulk-transcribe status --json")

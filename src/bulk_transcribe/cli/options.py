@@ -137,6 +137,15 @@ Model = Annotated[
     str | None,
     typer.Option("--model", metavar="SLUG", help="deAPI speech model.", rich_help_panel=_WORK),
 ]
+InDoubt = Annotated[
+    str,
+    typer.Option(
+        "--in-doubt",
+        metavar="ask|resend|skip",
+        help="Paid requests whose answer was lost: ask, send again (may pay twice), or leave out.",
+        rich_help_panel=_WORK,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Folder for the files.", rich_help_panel=_OUTPUT),

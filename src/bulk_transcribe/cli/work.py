@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -26,7 +27,8 @@ from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import BatchResult
 from bulk_transcribe.core.plan import BatchPlan, Forecast
-from bulk_transcribe.errors import InputError
+from bulk_transcribe.errors import ConfigError, InputError
+from bulk_transcribe.save.submissions import Decision
 
 __all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
 
@@ -71,6 +73,7 @@ def resume(
     look: Look,
     *,
     failed_too: bool,
+    in_doubt: str = "ask",
 ) -> int:
     """Complete a session with the settings it was started with; flags win over those."""
     first = settings_with({})
@@ -80,12 +83,41 @@ def resume(
             session_id = app.session_id(session)
             stored = app.stored_flags(session_id)
         with App(settings_with(stored)) as app:
+            settle_doubts(app, session_id, in_doubt)
             left = app.sessions.prepare_resume(session_id, retry_failed=failed_too)
             if not left:
                 note(f"Nothing is left to do in {session_id}.")
             return _work(app, session_id, look, refresh=False, problems=None)
     finally:
         logs.stop()
+
+
+def settle_doubts(app: App, session_id: str, wish: str) -> None:
+    """Ask, or do as the flag says, about paid requests whose answers were lost.
+
+    Raises:
+        ConfigError: `wish` is none of ask, resend and skip.
+    """
+    if wish not in {"ask", *Decision}:
+        raise ConfigError(f"--in-doubt {wish!r} is not known: use ask, resend or skip.")
+    doubts = app.doubts(session_id)
+    if not doubts:
+        return
+    quoted = [doubt.quoted_usd for doubt in doubts if doubt.quoted_usd is not None]
+    stake = f", {money(sum(quoted, Decimal(0)))} at stake" if quoted else ""
+    note(f"{count(len(doubts), 'paid request')} in doubt{stake}: the answer was lost.")
+    if wish == "ask":
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            note(
+                "    Left alone. --in-doubt resend sends again (and may pay twice); skip leaves out."
+            )
+            return
+        note("    resend: send again, which may pay twice. skip: leave these videos out.")
+        answer = input("resend, skip, or Enter to leave them alone: ").strip().lower()
+        if answer not in set(Decision):
+            return
+        wish = answer
+    app.decide(doubts, Decision(wish))
 
 
 def plan(settings: Settings, request: InputRequest, look: Look, *, refresh: bool) -> int:
