@@ -26,7 +26,8 @@ _HTML_LINK: Final = re.compile(r"href\s{0,9}=\s{0,9}[\"']?([^\"'\s>]+)", re.IGNO
 #: A text formula such as ="-abcdefghij" or =HYPERLINK("https://…";"title").
 _FORMULA: Final = re.compile(r"=\s{0,9}(?:HYPERLINK\s{0,9}\(\s{0,9})?\"([^\"]+)\"", re.IGNORECASE)
 _LATIN_AROUND: Final = " \t\r\n\v\f\xa0\"'`´<>()[]{}«»“”„‘’‚*|,;:!.?…"  # noqa: RUF001 -- meant
-_WIDE_AROUND: Final = "\u3000、。，；：！？「」『』【】《》（）"  # noqa: RUF001 -- meant
+#: Punctuation of Chinese and Japanese, which ends an address without a blank.
+WIDE_PUNCTUATION: Final = "\u3000、。，；：！？「」『』【】《》（）"  # noqa: RUF001 -- meant
 
 
 def visible(text: str) -> str:
@@ -50,4 +51,4 @@ def clean(text: str) -> str:
     ):
         if wrapping in text.lower() and (match := found(text)):
             text = match.group(1)
-    return text.strip(_LATIN_AROUND + _WIDE_AROUND)
+    return text.strip(_LATIN_AROUND + WIDE_PUNCTUATION)

@@ -301,9 +301,10 @@ def _read_naked(text: str, *, is_id: bool) -> Link:
             next_step="Copy the id or the whole link again.",
             code="bad_video_id",
         )
+    has_words = len(text.split()) > 1
     raise InputError(
         "This is neither a YouTube link nor a video id.",
-        next_step=_A_VIDEO_LINK,
+        next_step="Put each link or id on a line of its own." if has_words else _A_VIDEO_LINK,
         code="not_a_link",
     )
 
