@@ -116,7 +116,8 @@ class AccountFacts:
     kinds: dict[RequestKind, KindFacts] = field(default_factory=dict)
     pairs: dict[str, PairFacts] = field(default_factory=dict)
     plan: Plan = Plan.UNKNOWN
-    mode: str = ""  # as the limiter that wrote last was told
+    mode: str = ""  # as the limiter that gave out the latest permit was told
+    rpm: int | None = None  # likewise: the user's ceiling
 
     def of(self, kind: RequestKind) -> KindFacts:
         return self.kinds.get(kind, _NOTHING)

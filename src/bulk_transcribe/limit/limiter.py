@@ -24,6 +24,7 @@ from bulk_transcribe.core.permit import PermitBook, PermitStore
 from bulk_transcribe.core.request import Capacity, RequestKind, Ticket
 from bulk_transcribe.core.stage import WaitReason
 from bulk_transcribe.errors import DeadlineError, StoreError
+from bulk_transcribe.limit.belief import LimiterBelief, describe
 from bulk_transcribe.limit.facts import AccountFacts, Moment, read_facts, write_facts
 from bulk_transcribe.limit.headers import RateHeaders, read_headers
 from bulk_transcribe.limit.line import Line, Waiter
@@ -175,8 +176,8 @@ class DistributedRateLimiter:
         self._policy = policy
         self._clock = clock
         self._store = store or MemoryPermitStore()
-        # readings of clocks of different speeds cannot be compared
-        self._account = account if clock.speed == 1.0 else f"{account}@{clock.speed:g}"
+        #: The name in the store. Readings of clocks of different speeds cannot be compared.
+        self.account = account if clock.speed == 1.0 else f"{account}@{clock.speed:g}"
         self._control = control
         self._lock = threading.Lock()  # guards the fields below; never held during I/O
         self._line = Line()
@@ -241,7 +242,7 @@ class DistributedRateLimiter:
             StoreError: the shared count cannot be reached.
         """
         if self._policy.limits(kind):
-            with self._store.open(self._account) as book:
+            with self._store.open(self.account) as book:
                 book.add_strangers(kind, 1, self._clock.now_s())
 
     def get_remaining_capacity(self, kind: RequestKind) -> int | None:
@@ -253,18 +254,7 @@ class DistributedRateLimiter:
         """What the limit allows now. With an unreachable store: nothing, for nothing would go."""
         if not self._policy.limits(kind):
             return Capacity(limit=None, window_s=60.0, used=0, remaining=sys.maxsize)
-        try:
-            with self._store.view(self._account) as book:
-                facts = self._facts(book)
-                in_flight = book.in_flight()
-                now = self.moment()
-                rules = self._policy.rules(facts, in_flight, now)
-                counted = _counted(book, rules, now.reading_s)
-        except StoreError:
-            _log.warning("The shared count of requests cannot be read.", exc_info=True)
-            facts, now = self._read[1], self.moment()
-            rules = self._policy.rules(facts, {}, now)
-            counted = {pool: pool.limit.requests for pool in rules.pools}
+        facts, rules, counted, _ = self._overview()
         pools = rules.pools_of(kind)
         tight = min(pools, key=lambda pool: pool.limit.requests - counted[pool])
         closed = rules.closed.get(kind)
@@ -284,6 +274,19 @@ class DistributedRateLimiter:
             daily_reset_s=closed.until_s if closed and closed.is_daily else None,
         )
 
+    def belief(self) -> LimiterBelief:
+        """What this limiter believes and why; for the page and `status`."""
+        facts, rules, counted, trouble = self._overview()
+        return describe(
+            facts=facts,
+            mode=self._policy.mode,
+            why=self._policy.why(facts),
+            rules=rules,
+            counted=counted,
+            now=self.moment(),
+            trouble=trouble,
+        )
+
     def close(self) -> None:
         """Hear no more of the control. Permits can still be taken and ended."""
         self._forget()
@@ -298,6 +301,30 @@ class DistributedRateLimiter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def change_policy(self, policy: Policy) -> None:
+        """Other limits hold from now on; what was booked before counts for them, too."""
+        with self._lock:
+            self._policy = policy
+            self._wake_leader()
+
+    def _overview(self) -> tuple[AccountFacts, Rules, dict[Pool, int], str]:
+        """What is known, what holds, how many count in each pool, and what keeps us from knowing.
+
+        With an unreachable store all limits count as used up.
+        """
+        policy = self._policy
+        try:
+            with self._store.view(self.account) as book:
+                facts = self._facts(book)
+                now = self.moment()
+                rules = policy.rules(facts, book.in_flight(), now)
+                return facts, rules, _counted(book, rules, now.reading_s), ""
+        except StoreError as error:
+            facts = self._read[1]
+            rules = policy.rules(facts, {}, self.moment())
+            full = {pool: pool.limit.requests for pool in rules.pools}
+            return facts, rules, full, error.message
 
     # What permits tell. -------------------------------------------------------------------------
 
@@ -410,7 +437,7 @@ class DistributedRateLimiter:
             waiters = list(self._line)
         found = _Round()
         try:
-            with self._store.open(self._account) as book:
+            with self._store.open(self.account) as book:
                 self._look(book, waiters, found)
         except StoreError as error:
             self._store_failed(error)
@@ -542,7 +569,7 @@ class DistributedRateLimiter:
                 batch, self._answers = self._answers, []
             is_news = False
             try:
-                with self._store.open(self._account) as book:
+                with self._store.open(self.account) as book:
                     is_news = self._write(book, batch)
             except StoreError as error:
                 _log.debug("Answers cannot be counted yet: %s", error)

@@ -58,6 +58,8 @@ def learn_pauses(
             the minute's limit; the day's limit belongs to one kind alone.
     """
     known = facts.of(answer.kind)
+    if answer.is_success and _proves_over(answer, known.pause):
+        return facts.with_kind(answer.kind, replace(known, pause=None))
     if answer.is_success and known.strikes and not _is_older_than_pause(answer, known.pause):
         return facts.with_kind(answer.kind, replace(known, strikes=0))
     if not answer.is_refusal:
@@ -91,6 +93,14 @@ def _is_older_than_pause(answer: Answer, pause: Pause | None) -> bool:
     began_s = pause.since.reading_s
     # a pause from before a new start of the machine lies in the future, and nobody is late for it
     return began_s <= answer.arrived.reading_s and answer.granted_s < began_s + pause.length_s
+
+
+def _proves_over(answer: Answer, pause: Pause | None) -> bool:
+    """Whether a success shows that a day's rest has ended early: the account was topped up."""
+    if pause is None or not pause.is_daily or pause.left_s(answer.arrived) <= 0:
+        return False
+    began_s = pause.since.reading_s
+    return answer.granted_s > began_s or began_s > answer.arrived.reading_s
 
 
 def _length_s(headers: RateHeaders, strikes: int) -> float:

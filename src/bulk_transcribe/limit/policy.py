@@ -14,6 +14,16 @@ from bulk_transcribe.limit.window import Rules
 class Policy(Protocol):
     """Turns what is known of an account into limits, and answers into knowledge. No I/O."""
 
+    @property
+    def mode(self) -> str:
+        """Its name, shown to users."""
+
+    def pools(self, facts: AccountFacts) -> tuple[Pool, ...]:
+        """The limits, pauses aside."""
+
+    def why(self, facts: AccountFacts) -> tuple[str, ...]:
+        """Why these, in sentences; may be empty."""
+
     def limits(self, kind: RequestKind) -> bool:
         """Whether there is any limit on this kind."""
 
@@ -38,12 +48,22 @@ class FixedPolicy:
         limits: The limit of each group of kinds. Kinds in no group are free.
     """
 
+    mode = "fixed"
+
     def __init__(self, limits: Mapping[frozenset[RequestKind], RateLimit]) -> None:
         self._pools = tuple(Pool(kinds, limit) for kinds, limit in limits.items())
         self._kinds = frozenset().union(*limits)
 
     def limits(self, kind: RequestKind) -> bool:
         return kind in self._kinds
+
+    def pools(self, facts: AccountFacts) -> tuple[Pool, ...]:
+        del facts
+        return self._pools
+
+    def why(self, facts: AccountFacts) -> tuple[str, ...]:
+        del facts
+        return ()
 
     def rules(
         self, facts: AccountFacts, in_flight: Mapping[RequestKind, int], now: Moment

@@ -137,7 +137,13 @@ class _DatabaseBook:
             settled += self._connection.execute(
                 update(permits)
                 .where(self._is_mine, permits.c.answered_s > now_s, from_another_time)
-                .values(granted_s=now_s, answered_s=now_s)
+                .values(
+                    granted_s=now_s,
+                    answered_s=now_s,
+                    is_counted=False,  # no evidence: its real time is not known
+                    limit_said=None,
+                    remaining_said=None,
+                )
             ).rowcount
         owners = select(permits.c.owner).distinct().where(self._of_others())
         ended = [
