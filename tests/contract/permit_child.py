@@ -1,6 +1,6 @@
 """A process that sends as many requests as its limiter lets it, from several threads.
 
-Run as `python -m tests.contract.permit_child DATABASE PORT LIMIT SPEED THREADS`; ends with its
+Run as `python -m tests.contract.permit_child DATABASE PORT LIMIT SPEED NAME`; ends with its
 standard input.
 """
 
@@ -17,8 +17,11 @@ from bulk_transcribe.limit import DistributedRateLimiter, FixedPolicy, RateLimit
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.permits import DatabasePermitStore
 
+#: More than half of the limit, so that one process could take it all.
+_THREADS = 40
 
-def main(path: str, port: str, limit: str, speed: str, threads: str) -> None:
+
+def main(path: str, port: str, limit: str, speed: str, name: str) -> None:
     clock = SystemClock(float(speed))
     control = RunControl(clock)
     with open_database(Path(path)) as database:
@@ -35,14 +38,14 @@ def main(path: str, port: str, limit: str, speed: str, threads: str) -> None:
                 while True:
                     try:
                         with limiter.permit(RequestKind.SUBMIT) as permit:
-                            line.sendall(b"?")
+                            line.sendall(name.encode())
                             if not line.recv(1):
                                 return
                             permit.answered(200, {})
                     except (StoppedError, OSError):
                         return
 
-        workers = [threading.Thread(target=work) for _ in range(int(threads))]
+        workers = [threading.Thread(target=work) for _ in range(_THREADS)]
         for worker in workers:
             worker.start()
         print("started", flush=True)  # noqa: T201 -- tells the test

@@ -45,6 +45,7 @@ def test_a_permit_counts_while_in_flight_and_later_than_its_answer(store: Permit
         assert list(book.answered({SUBMIT, POLL}, 109.0)) == [110.0]
         assert list(book.answered({POLL}, 109.0)) == []
         assert not book.others_in_flight()
+        assert not book.others_count(0.0)
     assert first != second
 
 
@@ -158,12 +159,15 @@ def test_what_an_ended_process_had_in_flight_counts_as_answered_when_noticed(
             book.grant([SUBMIT, POLL], 100.0)
         with DatabasePermitStore(mine).open("a") as book:
             assert book.others_in_flight()
+            assert book.others_count(1_000.0)
             assert book.settle(150.0, 152.0) == 0  # it lives
         other.close()
         with DatabasePermitStore(mine).open("a") as book:
             assert book.settle(150.0, 152.0) == 2
             assert book.counts(151.9) == {SUBMIT: 1, POLL: 1}
             assert book.counts(152.0) == {}
+            assert book.others_count(151.9)
+            assert not book.others_count(152.0)
             assert book.settle(151.0, 153.0) == 0  # once
 
 
@@ -228,6 +232,7 @@ class Judge(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Line)
         self.longest_delay_s = longest_delay_s
         self.seen_s: list[float] = []  # real seconds; append is atomic
+        self.seen_of: list[bytes] = []  # whose each was
 
 
 class _Line(socketserver.BaseRequestHandler):
@@ -235,9 +240,10 @@ class _Line(socketserver.BaseRequestHandler):
         assert isinstance(self.server, Judge)
         chance = random.Random()
         try:
-            while self.request.recv(1):
+            while name := self.request.recv(1):
                 time.sleep(chance.uniform(0, self.server.longest_delay_s))
                 self.server.seen_s.append(time.monotonic())
+                self.server.seen_of.append(name)
                 time.sleep(chance.uniform(0, self.server.longest_delay_s))
                 self.request.sendall(b"!")
         except OSError:  # the caller was killed
@@ -256,8 +262,10 @@ def judge(longest_delay_s: float = 0.02) -> Iterator[Judge]:
             thread.join()
 
 
-def start(path: Path, server: Judge, limit: int, speed: float) -> "subprocess.Popen[str]":
-    arguments = map(str, (path, server.server_address[1], limit, speed, 6))
+def start(
+    path: Path, server: Judge, limit: int, speed: float, name: str = "a"
+) -> "subprocess.Popen[str]":
+    arguments = map(str, (path, server.server_address[1], limit, speed, name))
     child = subprocess.Popen(  # noqa: S603 -- our own program
         [sys.executable, "-W", "error", "-m", "tests.contract.permit_child", *arguments],
         stdin=subprocess.PIPE,
@@ -290,12 +298,15 @@ def test_two_processes_never_exceed_one_limit_and_use_nearly_all_of_it(tmp_path:
     limit, speed = 60, 60.0
     with judge() as server:
         open_database(tmp_path / "store.db").close()
-        children = [start(tmp_path / "store.db", server, limit, speed) for _ in range(2)]
+        path = tmp_path / "store.db"
+        children = [start(path, server, limit, speed, name) for name in "ab"]
         began_s = time.monotonic()
         time.sleep(6)
         ended_s = time.monotonic()
         assert [end(child) for child in children] == [0, 0]
         assert worst_window(server.seen_s, 60 / speed) <= limit
+        shares = [server.seen_of.count(name) / len(server.seen_of) for name in (b"a", b"b")]
+        assert min(shares) >= 0.25, "nobody takes it all"
         rate = seen_between(server.seen_s, began_s, ended_s) / (ended_s - began_s) * 60 / speed
     # a cycle is the window and the time on the way: 1.0 + up to 0.04 s here, and the machine's own
     assert rate >= 0.8 * limit

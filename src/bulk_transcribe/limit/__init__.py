@@ -7,7 +7,7 @@
 - `MemoryPermitStore` is the book of a single process; `save.permits` has the shared one.
 """
 
-from bulk_transcribe.limit.adaptive import AdaptiveRateLimiter, account_name, stored_belief
+from bulk_transcribe.limit.adaptive import AdaptiveRateLimiter, stored_belief
 from bulk_transcribe.limit.belief import LimiterBelief
 from bulk_transcribe.limit.limiter import DistributedRateLimiter, GrantedPermit
 from bulk_transcribe.limit.memory import MemoryPermitStore
@@ -23,6 +23,5 @@ __all__ = [
     "MemoryPermitStore",
     "Pool",
     "RateLimit",
-    "account_name",
     "stored_belief",
 ]

@@ -1,7 +1,5 @@
 """The limiter for deAPI: it learns what the account is allowed."""
 
-import hashlib
-
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.permit import PermitStore
@@ -9,18 +7,6 @@ from bulk_transcribe.limit.adaptive_policy import AdaptivePolicy
 from bulk_transcribe.limit.belief import LimiterBelief
 from bulk_transcribe.limit.facts import read_facts
 from bulk_transcribe.limit.limiter import DistributedRateLimiter
-
-#: Makes the stored hash useless for finding keys in lists that others made.
-_SALT = b"bulk-transcribe!"
-
-
-def account_name(service: str, api_key: str) -> str:
-    """A name for the account behind a key that does not tell the key.
-
-    The same for every process with the same key, so that they find each other in the store.
-    """
-    digest = hashlib.blake2b(api_key.encode(), digest_size=16, salt=_SALT).hexdigest()
-    return f"{service}-{digest}"
 
 
 class AdaptiveRateLimiter(DistributedRateLimiter):
@@ -42,7 +28,7 @@ class AdaptiveRateLimiter(DistributedRateLimiter):
         rate_limit_rpm: Most requests a minute in any pool.
         clock: The time.
         store: Where the permits are booked; without one, this limiter stands alone.
-        account: See `account_name`.
+        account: Whose limit it is: a salted hash, never a key itself.
         control: Its halt ends all waits.
     """
 
@@ -56,14 +42,14 @@ class AdaptiveRateLimiter(DistributedRateLimiter):
         account: str = "",
         control: RunControl | None = None,
     ) -> None:
+        self._adaptive = AdaptivePolicy(mode, rate_limit_rpm)
         super().__init__(
-            AdaptivePolicy(mode, rate_limit_rpm),
+            self._adaptive,
             clock=clock,
             store=store,
             account=account,
             control=control,
         )
-        self._rate_limit_rpm = rate_limit_rpm
 
     def switch_mode(self, mode: str) -> None:
         """Hold other limits from now on. What is in flight or went out lately still counts.
@@ -71,7 +57,8 @@ class AdaptiveRateLimiter(DistributedRateLimiter):
         Raises:
             ValueError: there is no such mode.
         """
-        self.change_policy(AdaptivePolicy(mode, self._rate_limit_rpm))
+        self._adaptive = self._adaptive.in_mode(mode)
+        self.change_policy(self._adaptive)
 
 
 def stored_belief(store: PermitStore, account: str, *, clock: Clock) -> LimiterBelief | None:

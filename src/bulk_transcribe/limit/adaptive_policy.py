@@ -80,6 +80,16 @@ class AdaptivePolicy:
         self._judged_s = float("-inf")
         self._untested = set(LIMITED)  # daily rests of earlier runs not yet tried by this one
 
+    def in_mode(self, mode: str) -> "AdaptivePolicy":
+        """The same in another mode.
+
+        Raises:
+            ValueError: there is no such mode.
+        """
+        other = AdaptivePolicy(mode, self._rpm)
+        other._judged_s, other._untested = self._judged_s, self._untested
+        return other
+
     def limits(self, kind: RequestKind) -> bool:
         return kind in LIMITED
 

@@ -48,6 +48,9 @@ _log = logging.getLogger(__name__)
 LOST_ANSWER_S = 2.0
 #: Real seconds between looks at the book while another process's requests in flight block us.
 _LOOK_REAL_S = 0.25
+#: With other processes at work more than this many places are not taken at one go, and this many
+#: real seconds are left to them; at work is who had requests counting so lately (clock seconds).
+_AT_ONCE, _TURN_REAL_S, _OTHERS_LATELY_S = 4, 0.05, 60.0
 #: The longest sleep of a leader: what other processes learn, such as an end of a pause, is
 #: noticed at least this often (clock seconds).
 _LONGEST_SLEEP_S = 60.0
@@ -138,6 +141,7 @@ class _Round:
 
     granted: list[tuple[Waiter, int]] = field(default_factory=list)
     late: list[Waiter] = field(default_factory=list)
+    waits: dict[Waiter, tuple[WaitReason, float | None]] = field(default_factory=dict)
     blocked: _Blocked = field(default_factory=dict)
     next_s: float = math.inf
     now_s: float = 0.0
@@ -450,9 +454,9 @@ class DistributedRateLimiter:
         with self._lock:
             unused = self._release(found)
             self._blocked = found.blocked
-            for waiter in self._line:
-                if waiter.kind in found.blocked:
-                    waiter.inform(*found.blocked[waiter.kind])
+            for waiter, wait in found.waits.items():
+                if not waiter.is_settled:
+                    waiter.inform(*wait)
             self._due_s = min(self._due_s, found.next_s)
             self._trouble = None
         self._take_back_all(unused)
@@ -507,12 +511,25 @@ class DistributedRateLimiter:
         going = self._choose(book, facts, waiters, now, found)
         if self._settle_book(book, found) and found.blocked:
             going = self._choose(book, facts, waiters, now, found)
+        going = self._leave_some(book, going, found)
         if going:
             kinds = [waiter.kind for waiter in going]
             found.granted = list(zip(going, book.grant(kinds, found.now_s), strict=True))
             self._keep(book, facts, self._policy.granted(facts, kinds))
         if found.blocked and book.others_in_flight():
             found.next_s = min(found.next_s, found.now_s + _LOOK_REAL_S * self._clock.speed)
+
+    def _leave_some(self, book: PermitBook, going: list[Waiter], found: _Round) -> list[Waiter]:
+        """Where other processes are at work, take half of what is free and look again at once.
+
+        Else a process with a long line would take the places that become free together all at
+        one go, and another one would wait a window for its luck. What the others do not take in
+        that moment is ours, half by half.
+        """
+        if len(going) <= _AT_ONCE or not book.others_count(found.now_s - _OTHERS_LATELY_S):
+            return going
+        found.next_s = min(found.next_s, found.now_s + _TURN_REAL_S * self._clock.speed)
+        return going[: max(_AT_ONCE, len(going) // 2)]
 
     def _settle_book(self, book: PermitBook, found: _Round) -> bool:
         """Whether permits of ended processes were found; looked for when somebody has to wait."""
@@ -540,7 +557,7 @@ class DistributedRateLimiter:
         going = [waiters[place] for place in places]
         chosen = set(places)
         staying = [waiter for place, waiter in enumerate(waiters) if place not in chosen]
-        found.late, found.blocked = [], {}
+        found.late, found.waits, found.blocked = [], {}, {}
         if staying:
             slots = {
                 pool: Slots(
@@ -552,7 +569,7 @@ class DistributedRateLimiter:
                 for pool in rules.pools
             }
             ahead = {pool: sum(w.kind in pool.kinds for w in going) for pool in rules.pools}
-            found.late, found.blocked = _prospects(staying, rules, slots, ahead, now_s)
+            _add_prospects(found, staying, rules, slots, ahead)
         times_s = [until_s for _, until_s in found.blocked.values() if until_s is not None]
         found.next_s = min([now_s + _LONGEST_SLEEP_S, *times_s])
         return going
@@ -631,39 +648,38 @@ def _counted(book: PermitBook, rules: Rules, now_s: float) -> dict[Pool, int]:
     return pool_counts(rules, counts)
 
 
-def _prospects(
+def _add_prospects(
+    found: _Round,
     staying: Sequence[Waiter],
     rules: Rules,
     slots: Mapping[Pool, Slots],
     ahead: dict[Pool, int],
-    now_s: float,
-) -> tuple[list[Waiter], _Blocked]:
-    """Who of those that cannot go now can never go in time; and why and until when each kind waits.
+) -> None:
+    """Work out why and until when, at least, each of those waits that cannot go now.
 
     Args:
+        found: Takes it; those that can never go in time are late.
         staying: In the order of their turn.
         rules: What holds now.
         slots: When the places of each pool become free.
         ahead: How many go before them in each pool; counted on.
-        now_s: The reading now.
     """
-    late: list[Waiter] = []
-    blocked: _Blocked = {}
     for waiter in staying:
         pools = rules.pools_of(waiter.kind)
         closed = rules.closed.get(waiter.kind)
         times_s = [slots[pool].earliest_s(ahead[pool]) for pool in pools]
         at_s = max([*times_s, closed.until_s] if closed else times_s)
         if waiter.ticket.deadline_s is not None and at_s > waiter.ticket.deadline_s:
-            late.append(waiter)
+            found.late.append(waiter)
             continue
         for pool in pools:
             ahead[pool] += 1
         is_daily = closed is not None and closed.is_daily
         reason = WaitReason.DAILY_LIMIT if is_daily else WaitReason.LIMIT
         # there is room, and still it stays: it waits for an answer, and nobody knows when
-        blocked.setdefault(waiter.kind, (reason, at_s if at_s > now_s else None))
-    return late, blocked
+        wait = (reason, at_s if at_s > found.now_s else None)
+        found.waits[waiter] = wait
+        found.blocked.setdefault(waiter.kind, wait)
 
 
 def _is_over(waiter: Waiter, now_s: float) -> bool:

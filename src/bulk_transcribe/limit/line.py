@@ -10,6 +10,8 @@ from bulk_transcribe.errors import BulkTranscribeError
 
 #: Waiting this long weighs as much as one point of urgency, so nobody waits for ever.
 _PATIENCE_S = 30.0
+#: An expected time that moved by less than this is not worth waking anybody for.
+_SAME_S = 10.0
 
 
 class Waiter:
@@ -36,18 +38,18 @@ class Waiter:
         self.granted_s = 0.0
         self.error: BulkTranscribeError | None = None
         self.news: tuple[WaitReason, float | None] | None = None  # why it waits, until when
-        self.told: WaitReason | None = None
+        self.told: tuple[WaitReason, float | None] | None = None
 
     @property
     def is_settled(self) -> bool:
         return self.permit_id is not None or self.error is not None
 
     def inform(self, reason: WaitReason, until_s: float | None) -> None:
-        """Have it tell its caller why it waits, once for each reason."""
-        if self.told is not reason:
-            self.told = reason
-            self.news = (reason, until_s)
-            self.signal.notify()
+        """Have it tell its caller why and until when it waits, if that is news."""
+        if self.told is not None and self.told[0] is reason and not _differ(self.told[1], until_s):
+            return
+        self.told = self.news = (reason, until_s)
+        self.signal.notify()
 
 
 class Line:
@@ -76,6 +78,12 @@ class Line:
             del self._waiters[place]
             return True
         return False
+
+
+def _differ(one_s: float | None, other_s: float | None) -> bool:
+    if one_s is None or other_s is None:
+        return one_s is not other_s
+    return abs(one_s - other_s) >= _SAME_S
 
 
 def _rank(waiter: Waiter) -> tuple[float, int]:

@@ -71,8 +71,14 @@ class _DatabaseBook:
         return self._connection.execute(query).scalars().all()
 
     def others_in_flight(self) -> bool:
-        query = select(permits.c.permit_id).where(self._of_others()).limit(1)
-        return self._connection.execute(query).first() is not None
+        return self._is_any(self._of_others())
+
+    def others_count(self, after_s: float) -> bool:
+        return self._is_any(
+            self._is_mine,
+            permits.c.answered_s > after_s,
+            permits.c.owner.not_in(["", self._database.owner_id]),
+        )
 
     def grant(self, kinds: Sequence[RequestKind], at_s: float) -> Sequence[int]:
         rows = [
@@ -190,6 +196,10 @@ class _DatabaseBook:
         self._connection.execute(
             delete(permits).where(self._is_mine, permits.c.answered_s < before_s)
         )
+
+    def _is_any(self, *conditions: ColumnElement[bool]) -> bool:
+        query = select(permits.c.permit_id).where(*conditions).limit(1)
+        return self._connection.execute(query).first() is not None
 
     def _of_others(self) -> ColumnElement[bool]:
         return and_(
