@@ -10,13 +10,18 @@ from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.ports import Limiter
 from bulk_transcribe.core.request import RequestKind
-from bulk_transcribe.limit import DistributedRateLimiter, FixedPolicy, RateLimit
+from bulk_transcribe.limit import (
+    AdaptiveRateLimiter,
+    DistributedRateLimiter,
+    FixedPolicy,
+    RateLimit,
+    stored_belief,
+)
 from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.permits import DatabasePermitStore
 
-_PAID: Final = frozenset({RequestKind.SUBMIT, RequestKind.POLL, RequestKind.PRICE})
-_YOUTUBE: Final = frozenset({RequestKind.CAPTIONS, RequestKind.YT_DLP})
 _PURPOSE: Final = b"bulk-transcribe rate limit of account "
+_YOUTUBE: Final = frozenset({RequestKind.CAPTIONS, RequestKind.YT_DLP})
 
 
 class Limits:
@@ -31,12 +36,15 @@ class Limits:
     ) -> None:
         self._parts = ExitStack()
         store = DatabasePermitStore(database)
+        self._store, self._clock = store, clock
+        self._account = account_name(settings.deapi_base_url, settings.deapi_api_key)
         self._paid = self._parts.enter_context(
-            DistributedRateLimiter(
-                FixedPolicy({_PAID: RateLimit(settings.rate_limit_rpm)}),
+            AdaptiveRateLimiter(
+                settings.rate_limit_mode,
+                settings.rate_limit_rpm,
                 clock=clock,
                 store=store,
-                account=account_name(settings.deapi_base_url, settings.deapi_api_key),
+                account=self._account,
                 control=control,
             )
         )
@@ -58,12 +66,16 @@ class Limits:
         self._parts.close()
 
     def beliefs(self) -> list[dict[str, Any]]:
-        """What is believed of each account's limits, and why."""
-        return []
+        """What the last run that used this account believes of its limits, and why."""
+        found = stored_belief(self._store, self._account, clock=self._clock)
+        return [] if found is None else [found.as_dict()]
 
 
 def account_name(base_url: str, api_key: str) -> str:
-    """A name for an account that tells nothing of its key: a keyed hash, cut short."""
-    digest = hashlib.blake2b(api_key.encode(), key=_PURPOSE, digest_size=12)
-    digest.update(base_url.encode())
+    """A name for an account that tells nothing of its key: a keyed hash, cut short.
+
+    The same for every process with the same key, so that they find each other in the store.
+    """
+    digest = hashlib.blake2b(api_key.encode(), key=_PURPOSE, digest_size=16)
+    digest.update(base_url.rstrip("/").encode())
     return f"deapi-{digest.hexdigest()}"
