@@ -102,11 +102,7 @@ class Deapi:
         job = self._state.jobs.find(request_id, now_s)
         if job is None:
             return self._gate.error(404, request_id)
-        data = self._status_data(job, now_s, version)
-        # the gate may still cut this answer off; whoever asks again is told the same
-        if job.seen_done_at_s is None and now_s >= job.done_at_s:
-            job.seen_done_at_s = now_s
-        return json_answer({"data": data})
+        return json_answer({"data": self._status_data(job, now_s, version)})
 
     def balance(self, _asked: Asked, version: int) -> Answer:
         """What the account has left. Keys of the role "api" may not know."""

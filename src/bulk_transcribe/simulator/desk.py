@@ -74,6 +74,8 @@ class Desk:
                 endpoint=service.endpoint,
                 subject=subject_of(asked),
             )
+            if service.kind == "poll" and passage.told:
+                state.jobs.told(asked.path_values["request_id"], at_s)
         else:
             passage = _free(self._answer_freely(asked, service))
         self._note(asked, service, passage, at_s)
@@ -200,7 +202,7 @@ def _deapi(
 
 
 def _free(answer: Answer) -> Passage:
-    return Passage(answer=answer, pool=None, counted=False)
+    return Passage(answer=answer)
 
 
 def _login(_asked: Asked) -> Answer:

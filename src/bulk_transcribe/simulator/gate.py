@@ -44,11 +44,19 @@ _TEXTS: Final[Mapping[str, Mapping[int, str]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """How a request went: its answer, and whether the limit of `pool` was charged for it."""
+    """How a request went.
+
+    Args:
+        answer: What goes back.
+        pool: The limit that it belongs to, None where there is none.
+        counted: Whether that limit was charged.
+        told: Whether the caller learns what the work gave: it was done, and its answer arrives.
+    """
 
     answer: Answer
-    pool: Pool | None
-    counted: bool
+    pool: Pool | None = None
+    counted: bool = False
+    told: bool = False
 
 
 class Gate:
@@ -112,34 +120,33 @@ class Gate:
         if early is None and happens("storm_429"):
             early = self._storm(pool)
         if early is not None:
-            return Passage(answer=early, pool=pool, counted=False)
+            return Passage(answer=early, pool=pool)
         if pool is None:
-            return Passage(
-                answer=self._work(asked, handle, subject, happens), pool=None, counted=False
-            )
+            return self._work(asked, handle, subject, happens)
         verdict = pool.admit(state.clock.now_s())
         if verdict.refused is not None:
             answer = json_answer({"message": "Too Many Attempts."}, 429, verdict.headers)
-            return Passage(answer=answer, pool=pool, counted=False)
-        answer = self._work(asked, handle, subject, happens)
+            return Passage(answer=answer, pool=pool)
+        done = self._work(asked, handle, subject, happens)
+        answer = done.answer
         if state.config.headers_on_success:
             answer = _with_headers(answer, verdict.headers)
-        return Passage(answer=answer, pool=pool, counted=True)
+        return Passage(answer=answer, pool=pool, counted=True, told=done.told)
 
     def _work(
         self, asked: Asked, handle: Handler, subject: str, happens: Callable[[str], bool]
-    ) -> Answer:
+    ) -> Passage:
         """Do the work, unless the server breaks before; the answer may break after."""
         if happens("server_error_500"):
-            return self.error(500, subject)
+            return Passage(answer=self.error(500, subject))
         answer = handle(asked)
         if happens("drop_answer_after"):
-            return RESET
+            return Passage(answer=RESET)
         if happens("html_502_after"):
-            return bad_gateway()
+            return Passage(answer=bad_gateway())
         if happens("garbage_body"):
-            return Answer(status=200, body=b'{"data": {"request_id": "0f')
-        return answer
+            return Passage(answer=Answer(status=200, body=b'{"data": {"request_id": "0f'))
+        return Passage(answer=answer, told=True)
 
     def _before_the_limit(
         self, asked: Asked, subject: str, happens: Callable[[str], bool]

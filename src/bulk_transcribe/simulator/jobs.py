@@ -153,6 +153,12 @@ class Jobs:
         is_hidden = now_s < job.submitted_at_s + self._faults.hidden_after_submit_s
         return None if is_hidden else job
 
+    def told(self, request_id: str, now_s: float) -> None:
+        """Note that a client was told of the job: whether it had ended by then is of interest."""
+        job = self.find(request_id, now_s)
+        if job is not None and job.seen_done_at_s is None and now_s >= job.done_at_s:
+            job.seen_done_at_s = now_s
+
     def all(self, now_s: float) -> list[Job]:
         """Every job, in order of submission."""
         self._refund_until(now_s)
