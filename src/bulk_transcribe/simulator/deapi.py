@@ -68,7 +68,7 @@ class Deapi:
             name = endpoint.url_field or "source_url"
             reading.refuse(name, _BAD_VIDEOS[video.kind])
             return self._invalid(reading, source)
-        now_s = self._state.clock.now_s()
+        now_s = self._state.now_s
         if not self._state.jobs.can_pay(wish, now_s):
             text = "Not enough balance."
             problems = {"balance": [text]}
@@ -97,7 +97,7 @@ class Deapi:
 
     def status(self, asked: Asked, version: int) -> Answer:
         """Tell how a job is."""
-        now_s = self._state.clock.now_s()
+        now_s = self._state.now_s
         request_id = asked.path_values["request_id"]
         job = self._state.jobs.find(request_id, now_s)
         if job is None:
@@ -109,7 +109,7 @@ class Deapi:
         if self._state.config.key_role == "api":
             text = "This API key does not have permission to perform this action."
             return self._gate.error(403, "balance", message=text, code="insufficient_permissions")
-        amount = float(self._state.jobs.balance_usd(self._state.clock.now_s()))
+        amount = float(self._state.jobs.balance_usd(self._state.now_s))
         if version == 1 and self._state.config.envelopes == "docs":
             return json_answer({"balance": amount})
         return json_answer({"balance": amount} if version > 1 else {"data": {"balance": amount}})

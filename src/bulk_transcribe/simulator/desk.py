@@ -61,7 +61,7 @@ class Desk:
         if state.faults.expire_urls_now:
             state.faults.expire_urls_now = False
             state.url_generation += 1
-        at_s = state.clock.now_s()
+        at_s = state.now_s = state.clock.now_s()  # one moment for all that is decided
         if service.method and asked.method != service.method:
             message = f"The {asked.method} method is not supported for route {asked.path}."
             passage = _free(json_answer({"message": message}, 405, {"Allow": service.method}))

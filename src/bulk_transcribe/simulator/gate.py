@@ -123,7 +123,7 @@ class Gate:
             return Passage(answer=early, pool=pool)
         if pool is None:
             return self._work(asked, handle, subject, happens)
-        verdict = pool.admit(state.clock.now_s())
+        verdict = pool.admit(state.now_s)
         if verdict.refused is not None:
             answer = json_answer({"message": "Too Many Attempts."}, 429, verdict.headers)
             return Passage(answer=answer, pool=pool)
@@ -178,7 +178,7 @@ class Gate:
 
     def _storm(self, pool: Pool | None) -> Answer:
         faults, clock = self._state.faults, self._state.clock
-        headers = {} if pool is None else pool.headers(clock.now_s())
+        headers = {} if pool is None else pool.headers(self._state.now_s)
         headers |= refusal_headers(faults.storm_type, faults.storm_retry_after_s, clock.now())
         return json_answer({"message": "Too Many Attempts."}, 429, headers)
 

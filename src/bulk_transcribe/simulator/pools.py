@@ -75,8 +75,8 @@ class Pool:
         return found
 
     def _refusal(self, which: Literal["minute", "daily"], window: Window, now_s: float) -> Verdict:
-        # rounded up: whoever comes back after that many whole seconds is let in
-        after_s = max(1, math.ceil(window.opens_in_s(now_s)))
+        # whole seconds, rounded up, but not for a millionth: sums of floats are off by less
+        after_s = max(1, math.ceil(round(window.opens_in_s(now_s), 6)))
         headers = self.headers(now_s) | refusal_headers(which, after_s, self._now())
         return Verdict(refused=which, headers=headers)
 

@@ -54,7 +54,7 @@ def serve_result(state: State, asked: Asked) -> Answer:
     if _is_expired(state, fields):
         return xml_answer(_error_xml("AccessDenied", "Request has expired"), 403)
     request_id = asked.path_values["name"].partition(".")[0]
-    job = state.jobs.find(request_id, state.clock.now_s())
+    job = state.jobs.find(request_id, state.now_s)
     if job is None:
         return xml_answer(_error_xml("NoSuchKey", "The specified key does not exist."), 404)
     kind = "application/json" if asked.path.endswith(".json") else "text/plain; charset=utf-8"

@@ -24,6 +24,7 @@ class State:
         self.jobs = Jobs(config, faults)
         self.account = Account(config, clock)
         self.book = Book()
+        self.now_s = clock.now_s()  # when the request in hand was counted
         self.base_url = ""  # set when the address is known
         self.url_generation = 0  # result addresses of earlier generations are dead
         self._visits: Counter[tuple[str, str]] = Counter()
