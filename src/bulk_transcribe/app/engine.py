@@ -125,6 +125,7 @@ class Engine:
                 process=self._one_video().process,
                 finish=self._finish,
                 gauge=self._gauge,
+                on_slots=self.monitor.set_slots,
             ),
             control=control,
             clock=clock,
@@ -148,7 +149,6 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """Where everything is now."""
-        self.monitor.set_slots(self._processor.concurrency)
         return self.monitor.snapshot()
 
     def in_flight(self) -> int:

@@ -98,7 +98,8 @@ def status(settings: Settings, session: str | None, *, as_json: bool) -> int:
             _print_trouble(console, stored.states(stages=[trouble], limit=_SHOWN))
         for line in _limit_lines(beliefs):
             console.print(line, style="dim")
-        _print_next(console, info)
+        ended = stored.states(stages=[Stage.FAILED, Stage.CRASHED, Stage.SKIPPED])
+        _print_next(console, info, can_retry=any(state.can_retry for state in ended))
     return _DONE if info.totals.done == info.totals.total else _SOME_NOT
 
 
@@ -190,14 +191,14 @@ def _print_trouble(console: Console, states: list[VideoState]) -> None:
             console.print(f"      next: {escape(one_line(state.next_step, 300))}", style="dim")
 
 
-def _print_next(console: Console, info: SessionInfo) -> None:
+def _print_next(console: Console, info: SessionInfo, *, can_retry: bool) -> None:
     totals = info.totals
     if info.is_live:
         console.print(f"A process ({info.engine_pid}) is working on it.")
     elif totals.queued + totals.active + totals.cancelled:
         console.print(f"Complete it with: bulk-transcribe resume {info.session_id}")
-    elif totals.failed + totals.skipped:
-        console.print(f"Try failed ones again with: bulk-transcribe retry {info.session_id}")
+    elif can_retry:
+        console.print(f"Some may succeed now: bulk-transcribe retry {info.session_id}")
 
 
 def _line(state: VideoState) -> str:
@@ -208,4 +209,9 @@ def _line(state: VideoState) -> str:
 
 
 def _limit_lines(beliefs: list[dict[str, Any]]) -> list[str]:
-    return [f"limit: {escape(str(belief.get('summary', '')))}" for belief in beliefs if belief]
+    """What is believed of the limits, and the reasons."""
+    lines = []
+    for belief in beliefs:
+        lines.append(f"limit: {escape(str(belief['summary']))}")
+        lines += [f"    {escape(str(reason))}" for reason in belief.get("why", ())]
+    return lines

@@ -108,9 +108,7 @@ def settle_doubts(app: App, session_id: str, wish: str) -> None:
     note(f"{count(len(doubts), 'paid request')} in doubt{stake}: the answer was lost.")
     if wish == "ask":
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            note(
-                "    Left alone. --in-doubt resend sends again (and may pay twice); skip leaves out."
-            )
+            note("    Left alone. --in-doubt resend sends again (may pay twice), skip leaves out.")
             return
         note("    resend: send again, which may pay twice. skip: leave these videos out.")
         answer = input("resend, skip, or Enter to leave them alone: ").strip().lower()
