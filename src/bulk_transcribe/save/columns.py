@@ -56,7 +56,7 @@ class Words(TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
-class Money(TypeDecorator[Decimal]):
+class Dollars(TypeDecorator[Decimal]):
     """US dollars, exact: decimal text. Sums are made in Python; SQL would add floats."""
 
     impl = String(40)

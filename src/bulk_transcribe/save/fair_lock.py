@@ -12,10 +12,10 @@ class FairLock:
     """
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()  # guards the three fields below
-        self._is_held = False
-        self._owner: int | None = None
-        self._gates: deque[threading.Lock] = deque()
+        self._guard = threading.Lock()  # guards the fields below
+        self._holder: threading.Lock | None = None  # the gate of whoever has the turn
+        self._gates: deque[threading.Lock] = deque()  # of those who wait, in order
+        self._owner: int | None = None  # for is_mine
 
     @property
     def is_mine(self) -> bool:
@@ -23,14 +23,14 @@ class FairLock:
         return self._owner == threading.get_ident()
 
     def __enter__(self) -> None:
-        with self._guard:
-            gate = self._join()
-        if gate is not None:
-            try:
-                gate.acquire()
-            except BaseException:  # Ctrl-C: leave the queue, or hand on what was just received
-                self._leave(gate)
-                raise
+        gate = threading.Lock()
+        gate.acquire()
+        try:  # from before the queue is joined: Ctrl-C may come between any two steps
+            self._join(gate)
+            gate.acquire()  # opened by whoever hands on the turn
+        except BaseException:
+            self._leave(gate)
+            raise
         self._owner = threading.get_ident()
 
     def __exit__(
@@ -43,24 +43,23 @@ class FairLock:
         with self._guard:
             self._hand_on()
 
-    def _join(self) -> "threading.Lock | None":  # a function until Python 3.13, so quoted
-        if not self._is_held:
-            self._is_held = True
-            return None
-        gate = threading.Lock()
-        gate.acquire()
-        self._gates.append(gate)
-        return gate
+    def _join(self, gate: "threading.Lock") -> None:  # a function until Python 3.13, so quoted
+        with self._guard:
+            if self._holder is None:
+                self._holder = gate
+                gate.release()
+            else:
+                self._gates.append(gate)
 
-    def _leave(self, gate: threading.Lock) -> None:
+    def _leave(self, gate: "threading.Lock") -> None:
+        """Leave the queue, or hand on the turn that was just received."""
         with self._guard:
             if gate in self._gates:
                 self._gates.remove(gate)
-            else:
+            elif self._holder is gate:
                 self._hand_on()
 
     def _hand_on(self) -> None:
-        if self._gates:
-            self._gates.popleft().release()
-        else:
-            self._is_held = False
+        self._holder = self._gates.popleft() if self._gates else None
+        if self._holder is not None:
+            self._holder.release()

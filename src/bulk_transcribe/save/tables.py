@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from bulk_transcribe.save.columns import Money, UtcMoment, Words
+from bulk_transcribe.save.columns import Dollars, UtcMoment, Words
 
 metadata = MetaData(
     naming_convention={
@@ -83,7 +83,7 @@ videos = Table(
     Column("error_code", String(40)),
     Column("next_step", Words),
     Column("can_retry", Boolean, nullable=False),
-    Column("spent_usd", Money, nullable=False),
+    Column("spent_usd", Dollars, nullable=False),
     Column("files", Words, nullable=False),  # JSON list of paths
     Column("was_known", Boolean, nullable=False),
     PrimaryKeyConstraint("session_id", "video_id"),
@@ -180,8 +180,8 @@ submissions = Table(
     Column("options", String(200), nullable=False),
     Column("state", String(16), nullable=False),
     Column("request_id", String(200)),
-    Column("quoted_usd", Money),
-    Column("charged_usd", Money),
+    Column("quoted_usd", Dollars),
+    Column("charged_usd", Dollars),
     Column("intended_at", UtcMoment, nullable=False),
     Column("sent_at", UtcMoment),
     Column("accepted_at", UtcMoment),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bulk_transcribe.save.columns import Money, UtcMoment
+from bulk_transcribe.save.columns import Dollars, UtcMoment
 
 SQLITE = sqlite.dialect()
 POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped in the library
@@ -36,10 +36,10 @@ def test_a_moment_without_zone_is_refused() -> None:
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_money_is_loaded_as_it_was_saved(amount: Decimal) -> None:
-    stored = Money().process_bind_param(amount, POSTGRES)
-    assert Money().process_result_value(stored, POSTGRES) == amount
+    stored = Dollars().process_bind_param(amount, POSTGRES)
+    assert Dollars().process_result_value(stored, POSTGRES) == amount
 
 
 def test_what_is_no_amount_is_refused() -> None:
     with pytest.raises(ValueError, match="amount"):
-        Money().process_bind_param(Decimal("NaN"), SQLITE)
+        Dollars().process_bind_param(Decimal("NaN"), SQLITE)

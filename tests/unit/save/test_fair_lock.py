@@ -1,5 +1,9 @@
+import signal
+import sys
 import threading
 from itertools import pairwise
+
+import pytest
 
 from bulk_transcribe.save.fair_lock import FairLock
 
@@ -55,12 +59,51 @@ def test_only_one_has_it_at_a_time_and_knows_so() -> None:
 
 
 def test_one_who_leaves_the_queue_keeps_nobody_waiting() -> None:
-    """Ctrl-C while waiting for the turn must not swallow the turn."""
+    """Ctrl-C right after the turn was received must not swallow the turn."""
     lock = FairLock()
+    gate = threading.Lock()
+    gate.acquire()
     with lock:
-        gate = lock._join()
-        assert gate is not None
-    # the turn was handed to the gate; its owner was interrupted and leaves
-    lock._leave(gate)
+        lock._join(gate)
+    lock._leave(gate)  # the turn was handed to the gate; its owner was interrupted
+    with lock:
+        assert lock.is_mine
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread are POSIX")
+def test_ctrl_c_ends_the_wait_and_the_next_one_gets_the_turn() -> None:
+    lock = FairLock()
+    held, interrupted, let_go = threading.Event(), threading.Event(), threading.Event()
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt_once(*_: object) -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            while not lock._gates:  # until the main thread waits
+                pass
+            # said again: Python does not see a signal that comes right before it falls asleep
+            while not interrupted.wait(0.001):
+                signal.pthread_kill(main, signal.SIGUSR1)
+            let_go.wait()
+
+    before = signal.signal(signal.SIGUSR1, interrupt_once)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        held.wait()
+        with pytest.raises(KeyboardInterrupt), lock:
+            pass  # pragma: no cover
+        assert not lock._gates
+    finally:
+        interrupted.set()
+        let_go.set()
+        holder.join()
+        signal.signal(signal.SIGUSR1, before)
     with lock:
         assert lock.is_mine

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bulk_transcribe.save.columns import Money, UtcMoment
+from bulk_transcribe.save.columns import Dollars, UtcMoment
 
 revision = "0001"
 down_revision = None
@@ -57,7 +57,7 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(40)),
         sa.Column("next_step", sa.Text),
         sa.Column("can_retry", sa.Boolean, nullable=False),
-        sa.Column("spent_usd", Money, nullable=False),
+        sa.Column("spent_usd", Dollars, nullable=False),
         sa.Column("files", sa.Text, nullable=False),
         sa.Column("was_known", sa.Boolean, nullable=False),
         sa.ForeignKeyConstraint(
@@ -138,8 +138,8 @@ def upgrade() -> None:
         *_content_key(),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("request_id", sa.String(200)),
-        sa.Column("quoted_usd", Money),
-        sa.Column("charged_usd", Money),
+        sa.Column("quoted_usd", Dollars),
+        sa.Column("charged_usd", Dollars),
         sa.Column("intended_at", UtcMoment, nullable=False),
         sa.Column("sent_at", UtcMoment),
         sa.Column("accepted_at", UtcMoment),
