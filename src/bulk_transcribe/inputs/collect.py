@@ -165,7 +165,7 @@ def _read_path(
     """
     path = Path(argument)
     try:
-        exists = path.exists()
+        exists = bool(argument.strip()) and path.exists()
     except (OSError, ValueError):  # longer than a name can be, or with a NUL
         exists = False
     if exists:

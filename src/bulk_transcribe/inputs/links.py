@@ -25,8 +25,10 @@ _CERTAIN_LIST_ID: Final = re.compile(
 #: YouTube allows letters of any script, digits and . _ - · in a handle, 30 of them.
 _HANDLE: Final = re.compile(r"@[\w.·-]{1,30}")
 _NAME: Final = re.compile(r"[\w.·-]{1,100}")
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_NUMBER: Final = re.compile(r"[\d_-]+")
+_WORD_OR_NUMBER: Final = re.compile(
+    r"[a-z]{2,}(?:[_-][a-z]{2,})*|[A-Z]{2,}(?:[_-][A-Z]{2,})*|[A-Z][a-z]+(?:[_-][A-Z]?[a-z]+)*"
+    r"|[0-9_-]+"
+)
 
 _PERSONAL_LISTS: Final = {
     "WL": "Watch later",
@@ -69,10 +71,9 @@ def is_like_a_word(text: str) -> bool:
     """Whether 11 characters look like a word or a number more than like a video id.
 
     "documentary", "well-formed", "hello_world", "Mississippi" and "01234567890" do. Of all
-    possible ids, about one in ten thousand looks so as well.
+    possible ids, about three in ten thousand look so as well.
     """
-    parts = re.split("[-_]", text)
-    return _NUMBER.fullmatch(text) is not None or all(_WORD.fullmatch(part) for part in parts)
+    return _WORD_OR_NUMBER.fullmatch(text) is not None
 
 
 def video_of(raw: str) -> VideoLink:

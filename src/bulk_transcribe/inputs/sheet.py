@@ -213,8 +213,8 @@ def _find_column(sample: Sequence[Row], header: Row | None) -> int | None:
     if most:
         full = [number for number in range(width) if counts[number] * 2 >= most]
         return max(full, key=lambda number: (ranks[number], counts[number], -number))
-    best = max(range(width), key=lambda number: (ranks[number], -number))
-    return best if ranks[best] > 1 else None
+    best = max(range(width), key=lambda number: (ranks[number], -number), default=None)
+    return best if best is not None and ranks[best] > 1 else None
 
 
 def _hits(rows: Iterable[Row], column: int) -> tuple[int, int]:
