@@ -123,7 +123,8 @@ def _time_s(
     durations_s = counted_durations_s(items)
     quick = _jobs(durations_s, share.high, _FASTER, asks_captions=asks_captions)
     slow = _jobs(durations_s, share.low, _SLOWER, asks_captions=asks_captions)
-    return Range(simulate_s(quick, limits), simulate_s(slow, limits))
+    ends_s = simulate_s(quick, limits), simulate_s(slow, limits)
+    return Range(min(ends_s), max(ends_s))  # "auto" may give slow jobs more slots
 
 
 def _jobs(
