@@ -11,14 +11,14 @@ from pathvalidate import sanitize_filename
 MAX_TITLE_BYTES = 110
 
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{1,24}")
-_STEM = re.compile(r"(?:.* )?\[(?P<video_id>[A-Za-z0-9_-]{1,24})\](?:-\d+)?", re.DOTALL)
+_STEM = re.compile(r"(?:.* )?\((?P<video_id>[A-Za-z0-9_-]{1,24})\)(?:-\d+)?", re.DOTALL)
 #: Left out of names: these turn the reading direction, so that a name looks like another one.
 _DIRECTION_MARKS = dict.fromkeys(
     [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
 #: Left out of names: notes that are called so cannot be linked to.
 _NOT_IN_LINKS = str.maketrans(dict.fromkeys("#^[]|", " "))
-#: Windows takes these for devices, also with any ending ("nul.notes [id].md").
+#: Windows takes these for devices, also with any ending ("nul.notes (id).md").
 _DEVICE = re.compile(
     r"^(con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\s*(\.|$))", re.IGNORECASE
 )
@@ -39,7 +39,7 @@ def safe_title(title: str) -> str:
 
 
 def stem_of(title: str, video_id: str, number: int = 1) -> str:
-    """The name "Title [video_id]", or "[video_id]" without a usable title.
+    """The name "Title (video_id)", or "(video_id)" without a usable title.
 
     From `number` 2 on it has "-2" and so on behind it.
 
@@ -48,7 +48,7 @@ def stem_of(title: str, video_id: str, number: int = 1) -> str:
     """
     if not _VIDEO_ID.fullmatch(video_id):
         raise ValueError(f"{video_id!r} is not a video id")
-    parts = [safe_title(title), f"[{video_id}]"]
+    parts = [safe_title(title), f"({video_id})"]
     return " ".join(part for part in parts if part) + (f"-{number}" if number > 1 else "")
 
 
@@ -90,4 +90,4 @@ class FileNames:
 
 def _seen_as(stem: str) -> str:
     """The id and number behind the title, without case: enough to tell files apart."""
-    return stem[stem.rindex("[") :].casefold()
+    return stem[stem.rindex("(") :].casefold()

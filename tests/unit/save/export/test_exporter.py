@@ -39,7 +39,7 @@ def names(folder: Path) -> list[str]:
 def test_all_formats_are_written_and_nothing_else_is_left(tmp_path: Path) -> None:
     out = tmp_path / "not" / "there yet"
     paths = exporter(out).write(VideoItem(video_id=VIDEO_ID, title="A: title"), None, WORDS)
-    assert [path.name for path in paths] == [f"A title [{VIDEO_ID}].{name}" for name in FORMATS]
+    assert [path.name for path in paths] == [f"A title ({VIDEO_ID}).{name}" for name in FORMATS]
     assert names(out) == sorted(path.name for path in paths)
     assert paths[3].read_text() == "Hello there.\n"
     record: dict[str, Any] = json.loads(paths[4].read_text())
@@ -106,7 +106,7 @@ def test_a_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path) -> No
     outside.write_text("mine")
     out = tmp_path / "out"
     out.mkdir()
-    (out / f"[{VIDEO_ID}].txt").symlink_to(outside)
+    (out / f"({VIDEO_ID}).txt").symlink_to(outside)
     exporter(out, "txt").write(VideoItem(video_id=VIDEO_ID), None, WORDS)
     assert outside.read_text() == "mine"
 

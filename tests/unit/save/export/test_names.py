@@ -49,7 +49,7 @@ def test_any_title_gives_a_name_that_every_file_system_takes(title: str) -> None
     assert not name.startswith((".", " ", "-", "~"))
     assert not safe_title(title).endswith((".", " "))
     assert not any(unicodedata.bidirectional(c) in {"RLO", "LRO", "RLE", "LRE"} for c in name)
-    assert f"[{VIDEO_ID}]" in name
+    assert f"({VIDEO_ID})" in name
     assert not PureWindowsPath(name).drive
     assert PureWindowsPath(name).name == name
     device = name.split(".", maxsplit=1)[0].strip().upper()
@@ -62,9 +62,9 @@ def test_a_safe_title_is_safe_already(title: str) -> None:
 
 
 def test_a_plain_title_stays_readable() -> None:
-    assert stem_of("Intro: what & why? (2/3)", VIDEO_ID) == f"Intro what & why (2 3) [{VIDEO_ID}]"
-    assert stem_of("日本語の動画", VIDEO_ID) == f"日本語の動画 [{VIDEO_ID}]"
-    assert stem_of("", VIDEO_ID) == stem_of("...", VIDEO_ID) == f"[{VIDEO_ID}]"
+    assert stem_of("Intro: what & why? (2/3)", VIDEO_ID) == f"Intro what & why (2 3) ({VIDEO_ID})"
+    assert stem_of("日本語の動画", VIDEO_ID) == f"日本語の動画 ({VIDEO_ID})"
+    assert stem_of("", VIDEO_ID) == stem_of("...", VIDEO_ID) == f"({VIDEO_ID})"
 
 
 @pytest.mark.parametrize("video_id", ["", "../x", "a/b", "a\\b", "a b", "x" * 25, "a\n"])
@@ -97,5 +97,5 @@ def test_a_folder_that_is_read_again_gives_the_same_names(wanted: list[tuple[str
 
 
 def test_files_of_others_are_no_names_of_ours() -> None:
-    names = FileNames(["notes", "[draft", "Title [abc] final", "Title (abc)", "[a b]"])
-    assert names.stem("abc", "T") == "T [abc]"
+    names = FileNames(["notes", "(draft", "Title (abc) final", "Title [abc]", "(a b)"])
+    assert names.stem("abc", "T") == "T (abc)"
