@@ -27,6 +27,10 @@ from bulk_transcribe.inputs.url import read_link
 OnProgress = Callable[[str, int], None]
 #: Videos between two words of progress; a page of a list has 50 or 100.
 _TELL_EVERY: Final = 50
+#: Seconds before a list is asked for again, where the service does not say; the last try is final.
+_PAUSES_S: Final = (2.0, 8.0)
+#: Nobody waits longer than this for one list, whatever the service says.
+_LONGEST_PAUSE_S: Final = 60.0
 #: What may go wrong with one list while others can still be read.
 _LIST_TROUBLE: Final = (
     InputError,
@@ -69,6 +73,7 @@ def collect(  # noqa: PLR0913 -- the input options of the command line, each by 
     url_column: str | None = None,
     strict: bool = False,
     on_progress: OnProgress = _silent,
+    wait: Callable[[float], None] | None = None,
 ) -> Collected:
     """Read everything that the arguments name.
 
@@ -87,6 +92,8 @@ def collect(  # noqa: PLR0913 -- the input options of the command line, each by 
         url_column: Spreadsheet column or JSON field of the links.
         strict: Raise the first problem instead of collecting it.
         on_progress: Told from time to time what is read and how many videos there are.
+        wait: Waits so many seconds before a list that broke off is asked for again, twice at
+            most; None asks once.
 
     Raises:
         InputError: the first problem, with `strict`.
@@ -94,7 +101,7 @@ def collect(  # noqa: PLR0913 -- the input options of the command line, each by 
         RetryableError, SourceBlockedError: a list failed, with `strict`.
     """
     basket = _Basket(limit=limit, strict=strict)
-    lists = _Lists(listing, limit=limit, since=since)
+    lists = _Lists(listing, limit=limit, since=since, wait=wait)
     for number, argument in enumerate(arguments, start=1):
         if basket.is_full:
             break
@@ -192,11 +199,17 @@ class _Lists:
     """Expands lists, each once. After the source refused everyone it is not asked again."""
 
     def __init__(
-        self, listing: ListingSource | None, *, limit: int | None, since: date | None
+        self,
+        listing: ListingSource | None,
+        *,
+        limit: int | None,
+        since: date | None,
+        wait: Callable[[float], None] | None,
     ) -> None:
         self._listing = listing
         self._limit = limit
         self._since = since
+        self._wait = wait
         self._asked: set[PlaylistLink | ChannelLink] = set()
         self._blocked: SourceBlockedError | None = None
 
@@ -213,17 +226,36 @@ class _Lists:
         self._asked.add(link)
         if self._blocked is not None:
             raise self._blocked
-        # the limit in whole: some of the list may be there already, and those do not count
         try:
-            if isinstance(link, PlaylistLink):
-                yield from self._listing.playlist(
-                    link.playlist_id, limit=self._limit, since=self._since
-                )
-            else:
-                yield from self._listing.channel(link.channel, limit=self._limit, since=self._since)
+            yield from self._patiently(self._listing, link)
         except SourceBlockedError as error:
             self._blocked = error
             raise
+
+    def _patiently(
+        self, listing: ListingSource, link: PlaylistLink | ChannelLink
+    ) -> Iterator[VideoItem]:
+        """The videos; a list that breaks off is read again from its start, and goes on there."""
+        given: set[str] = set()
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                for item in self._ask(listing, link):
+                    if item.video_id not in given:
+                        given.add(item.video_id)
+                        yield item
+            except RetryableError as error:
+                if pause_s is None or self._wait is None:
+                    raise
+                wanted_s = pause_s if error.retry_after_s is None else error.retry_after_s
+                self._wait(min(wanted_s, _LONGEST_PAUSE_S))
+            else:
+                return
+
+    def _ask(self, listing: ListingSource, link: PlaylistLink | ChannelLink) -> Iterable[VideoItem]:
+        # the limit in whole: some of the list may be there already, and those do not count
+        if isinstance(link, PlaylistLink):
+            return listing.playlist(link.playlist_id, limit=self._limit, since=self._since)
+        return listing.channel(link.channel, limit=self._limit, since=self._since)
 
 
 class _Basket:

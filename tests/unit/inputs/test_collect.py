@@ -141,6 +141,29 @@ def test_a_list_that_breaks_off_keeps_what_came_and_says_how_far() -> None:
     assert "later" in problem.suggestion
 
 
+def test_a_list_that_breaks_off_is_read_again_and_goes_on_where_it_was() -> None:
+    listing = FakeListing({LIST: NetworkError("No answer.", retry_after_s=500.0)}, before=3)
+    waited: list[float] = []
+
+    def wait(pause_s: float) -> None:
+        waited.append(pause_s)
+        listing.lists[LIST] = [video_id(number) for number in range(5)]
+
+    found = collect([LIST], listing=listing, wait=wait)
+    assert ids(found) == [video_id(number) for number in range(5)]
+    assert (found.problems, found.duplicates) == ((), ())
+    assert waited == [60.0]
+
+
+def test_a_list_that_goes_on_breaking_off_is_a_problem_after_three_tries() -> None:
+    listing = FakeListing({LIST: NetworkError("No answer.")}, before=3)
+    waited: list[float] = []
+    found = collect([LIST], listing=listing, wait=waited.append)
+    assert (len(found.items), found.duplicates) == (3, ())
+    assert "first 3 videos" in found.problems[0].message
+    assert (waited, len(listing.asked)) == ([2.0, 8.0], 3)
+
+
 def test_after_a_block_no_further_list_is_asked_for() -> None:
     blocked = SourceBlockedError("Too many requests.", source="youtube")
     listing = FakeListing({LIST: blocked, OTHER_LIST: [A]})
