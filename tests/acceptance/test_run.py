@@ -198,7 +198,7 @@ def test_a_pipe_gets_plain_lines(simulated_command: tuple[Command, Simulated]) -
     ended = command("run", *LINKS[:3])
     assert ended.code == 0
     assert "\x1b" not in ended.out + ended.err
-    assert "3 of 3" in ended.out + ended.err
+    assert "3 videos: 3 done" in ended.out
 
 
 def test_links_come_from_standard_input(simulated_command: tuple[Command, Simulated]) -> None:

@@ -183,21 +183,16 @@ def left_text(snapshot: Snapshot) -> str:
 
 
 def counts_text(totals: Totals) -> str:
-    """The counts that are not zero."""
-    parts = [f"{totals.done} done"]
-    parts += [
-        f"{number} {word}"
-        for number, word in (
-            (totals.failed, "failed"),
-            (totals.skipped, "skipped"),
-            (totals.in_doubt, "in doubt"),
-            (totals.cancelled, "cancelled"),
-            (totals.active, "active"),
-            (totals.queued, "waiting"),
-        )
-        if number
-    ]
-    return ", ".join(parts)
+    """The counts; of those beside the done ones, only what is not zero."""
+    numbers = (
+        (totals.failed, "failed"),
+        (totals.skipped, "skipped"),
+        (totals.in_doubt, "in doubt"),
+        (totals.cancelled, "cancelled"),
+        (totals.active, "active"),
+        (totals.queued, "waiting"),
+    )
+    return ", ".join([f"{totals.done} done", *(f"{n} {word}" for n, word in numbers if n)])
 
 
 def summary_line(snapshot: Snapshot) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from bulk_transcribe.app import App, Engine, Gathered, InputRequest
 from bulk_transcribe.cli import logs
 from bulk_transcribe.cli.interrupts import Interrupts
-from bulk_transcribe.cli.live import choose_view
+from bulk_transcribe.cli.live import choose_view, counts_text
 from bulk_transcribe.cli.text import (
     count,
     money,
@@ -155,7 +155,7 @@ def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
         note(f"… and {len(gathered.problems) - _PROBLEMS_SHOWN} more lines like these.")
     if gathered.duplicates:
         note(f"{count(len(gathered.duplicates), 'duplicate')} left out: each video is done once.")
-    for line in app.warnings():
+    for line in (*gathered.warnings, *app.warnings()):
         note(line)
     return gathered
 
@@ -225,19 +225,11 @@ def _result_json(result: BatchResult, requests: int, problems: int | None) -> di
 def _print_end(console: Console, app: App, result: BatchResult) -> None:
     totals = result.totals
     info = app.sessions.open_session(result.session_id).info()
-    parts = [f"{totals.done} of {count(totals.total, 'video')} done"]
-    parts += [
-        f"{number} {word}"
-        for number, word in (
-            (totals.failed, "failed"),
-            (totals.skipped, "skipped"),
-            (totals.in_doubt, "in doubt"),
-            (totals.cancelled + totals.queued + totals.active, "left for later"),
-        )
-        if number
-    ]
     spent = money(result.spent_usd)
-    console.print(f"{', '.join(parts)} in {short_time(result.elapsed_s)}, spent {spent}.")
+    took = short_time(result.elapsed_s)
+    console.print(
+        f"{count(totals.total, 'video')}: {counts_text(totals)} in {took}, spent {spent}."
+    )
     console.print(f"Files: {info.out_dir}", markup=False)
     if totals.failed or totals.skipped or totals.in_doubt:
         console.print(f"Why: bulk-transcribe status {result.session_id}")
