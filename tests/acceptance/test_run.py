@@ -226,3 +226,27 @@ def _wait(ready: Callable[[], Any], process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until_s
         time.sleep(0.05)
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(command: Command) -> None:
+    ended = command("run", "missing.txt", "--json")
+    assert ended.code == 2
+    assert "missing.txt" in ended.err
+    assert ended.json["total"] == 0
+
+
+def test_what_a_dead_network_leaves_can_be_tried_again(
+    command: Command, simulate: Callable[..., Simulated]
+) -> None:
+    command.environ["BULK_TRANSCRIBE_CLOCK_SPEED"] = "60"
+    failed = command("run", *LINKS[:2], "-j", "2", "--json")
+    assert failed.code == 1
+    assert failed.json["failed"] == 2
+    states = command("status", "--json").json["videos"]
+    assert all(state["can_retry"] and state["next_step"] for state in states)
+
+    simulated = simulate()
+    command.environ.update(simulated.environment)
+    again = command("retry", "--json")
+    assert again.code == 0, again.err
+    assert again.json["done"] == 2

@@ -75,7 +75,9 @@ class App:
                 self.settings, limiter=self._limits.limiter, log=self._requests, clock=self._clock
             )
             parts.callback(self._clients.close)
-            self._intake = Intake(self.settings, self._clients, self._store, self._clock)
+            self._intake = Intake(
+                self.settings, self._clients, self._store, self._clock, self._control
+            )
             self._parts = parts.pop_all()
         return self
 

@@ -10,6 +10,7 @@ from typing import Final, TextIO
 from bulk_transcribe.app.parts import Clients
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.plan import BatchPlan, PriceCurve
 from bulk_transcribe.core.ports import ListingSource
 from bulk_transcribe.core.request import Ticket
@@ -62,9 +63,15 @@ class Intake:
     """Reads inputs and makes plans. Belongs to one thread."""
 
     def __init__(
-        self, settings: Settings, clients: Clients, store: Transcripts, clock: Clock
+        self,
+        settings: Settings,
+        clients: Clients,
+        store: Transcripts,
+        clock: Clock,
+        control: RunControl,
     ) -> None:
         self._settings = settings
+        self._control = control
         self._clients = clients
         self._store = store
         self._clock = clock
@@ -84,6 +91,7 @@ class Intake:
             url_column=request.url_column,
             strict=request.strict,
             on_progress=lambda what, done: progress(what, done, None),
+            wait=self._control.sleep_s,
         )
         warnings: list[str] = []
         facts = self._facts([item.video_id for item in collected.items], progress, warnings)
@@ -117,6 +125,7 @@ class Intake:
             price=self._price() if quote else None,
             balance_usd=self._balance() if quote else None,
             sources=self._usable_sources(),
+            captions_rpm=settings.captions_rpm,
         )
 
     def _usable_sources(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from bulk_transcribe.save.submissions import Decision
 
 __all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
 
-_DONE, _SOME_NOT, _STOPPED, _INTERRUPTED = 0, 1, 3, 130
+_DONE, _SOME_NOT, _USAGE, _STOPPED, _INTERRUPTED = 0, 1, 2, 3, 130
 #: Lines that could not be read, shown one by one; beyond it only their number.
 _PROBLEMS_SHOWN = 50
 
@@ -164,7 +164,7 @@ def _nothing_to_do(gathered: Gathered, look: Look) -> int:
     if look.as_json:
         print_json({"session": None, "total": 0, "done": 0, "problems": len(gathered.problems)})
     note("No video was found in the input.")
-    return _SOME_NOT if gathered.problems else _DONE
+    return _USAGE if gathered.problems else _DONE
 
 
 def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int | None) -> int:
