@@ -62,7 +62,9 @@ def test_refused_requests_are_in_the_window_too() -> None:
 def test_an_empty_book_is_all_zeros() -> None:
     ledger = Asker().ledger()
     assert ledger.worst_window() == ledger.worst_window(10.0) == ledger.breaches == 0
-    assert not (ledger.requests or ledger.jobs or ledger.charged_usd)
+    assert not ledger.requests
+    assert not ledger.jobs
+    assert ledger.charged_usd == 0
 
 
 def test_a_job_is_noticed_by_the_first_answer_that_tells_of_its_end() -> None:

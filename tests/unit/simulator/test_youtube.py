@@ -133,6 +133,13 @@ def test_consent_is_asked_once(
     assert len(running.ledger().requests) == before + 5
 
 
+def test_consent_that_is_still_open_does_not_count() -> None:
+    asker = Asker(Faults(consent_page=True))
+    for cookie, asks in (("CONSENT=PENDING+987", True), ("CONSENT=YES+cb", False)):
+        page = asker.get("/watch?v=abcdefghijk", headers={"cookie": cookie}).text
+        assert ("consent.youtube.com" in page) == asks
+
+
 def test_a_token_can_be_asked_for(api: yta.YouTubeTranscriptApi, faults: Faults) -> None:
     faults.captions_po_token = True
     with pytest.raises(yta.PoTokenRequired):
@@ -161,12 +168,22 @@ def _track_address(asker: Asker, video_id: str) -> str:
 def test_a_caption_address_is_signed_and_ends() -> None:
     asker = Asker(caption_share=1.0)
     address = _track_address(asker, "abcdefghijk")
-    assert asker.get(address.replace("&fmt=srv3", "")).text.count("<text ") > 5
+    plain = asker.get(address.replace("&fmt=srv3", "")).text
+    assert plain.count("<text ") > 5
     assert asker.get(address).text.count("<p t=") > 5
     assert asker.get(address.replace("abcdefghijk", "abcdefghijl")).status == 404
     assert asker.get("/api/timedtext?v=abcdefghijk&lang=en").status == 404
     asker.clock.advance(7 * 3_600)
     assert asker.get(address).status == 404
+
+
+def test_caption_files_are_escaped_twice() -> None:
+    asker = Asker(caption_share=1.0, duration_s=(900, 1_800))
+    ids = (f"vid{n:08d}" for n in range(100))
+    english = next(i for i in ids if asker.state.catalogue.video(i).tracks[0].language == "en")
+    text = asker.get(_track_address(asker, english)).text
+    assert "&amp;#x27;" in text
+    assert "'" not in text.partition("<body>")[2]
 
 
 @pytest.mark.parametrize(
