@@ -13,8 +13,7 @@ class AdaptiveRateLimiter(DistributedRateLimiter):
     """Permits for submits, polls and price quotes of one deAPI account. See `AdaptivePolicy`.
 
     - "conservative": one pool for all of them.
-    - "aggressive": a pool for each of them. Numbers in the answers that show otherwise still
-      hold it back.
+    - "aggressive": a pool for each of them, unless the answers prove that two share one.
     - "auto": conservative until the answers prove that two kinds have pools of their own; the
       first refusal that contradicts takes that back.
 

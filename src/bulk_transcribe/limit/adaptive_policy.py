@@ -55,6 +55,9 @@ _WINDOW_S = 60.0
 _FRESH_FOR = timedelta(days=1)
 #: Numbers are compared at most this often, and over this long (two windows).
 _JUDGE_EVERY_S, _JUDGE_BACK_S = 1.0, 150.0
+#: Until the pools are known, a full limit is given out over this long: several times as long as
+#: an answer takes (submits: 0.8 to 2.9 s), a quarter of the window.
+_SPREAD_S = 15.0
 #: After "independent" had to be taken back, no new evidence is heard for this long; doubles.
 _COOLDOWN_S, _LONGEST_COOLDOWN_S = 600.0, 21_600.0
 #: A daily limit that was met by an earlier run is tried once by a new one: the account may have
@@ -68,7 +71,8 @@ class AdaptivePolicy:
     """Limits of one deAPI account. One for each limiter; `learn` and `granted` under its book.
 
     Args:
-        mode: "conservative" (one pool), "aggressive" (a pool for each kind) or "auto".
+        mode: "conservative" (one pool), "aggressive" (a pool for each kind, unless the answers
+            prove that two share one) or "auto".
         rate_limit_rpm: Most requests a minute in any pool.
     """
 
@@ -111,7 +115,9 @@ class AdaptivePolicy:
             ]
             if caps:
                 at_most[kind] = max(0, min(caps))
-        return Rules(pools=self.pools(facts), closed=closed, at_most=at_most)
+        return Rules(
+            pools=self.pools(facts), closed=closed, at_most=at_most, per_s=self._pace_per_s(facts)
+        )
 
     def pools(self, facts: AccountFacts) -> tuple[Pool, ...]:
         """The pools that we believe in."""
@@ -192,15 +198,30 @@ class AdaptivePolicy:
         return [kinds for kinds in sets if not any(kinds < larger for larger in sets)]
 
     def _are_apart(self, facts: AccountFacts, one: RequestKind, other: RequestKind) -> bool:
-        if self.mode != "auto":
-            return self.mode == "aggressive"
         relation = facts.pair(one, other).relation
+        if self.mode == "conservative":
+            return False
+        if self.mode == "aggressive":
+            return relation is not Relation.SHARED
         if relation is not Relation.UNKNOWN:
             return relation is Relation.INDEPENDENT
         if facts.plan is Plan.BASIC:  # the limits page lists them apart
             return True
         limits = _limit(facts, one), _limit(facts, other)
         return None not in limits and limits[0] != limits[1]  # one pool has one limit
+
+    def _pace_per_s(self, facts: AccountFacts) -> float | None:
+        """While it is open whether submits and polls share a pool, crowds are spread a little.
+
+        Requests that are all under way at the same time prove nothing. Spreading costs a few
+        seconds once, no throughput: places become free again as far apart as they were taken.
+        """
+        is_open = (
+            self.mode == "auto"
+            and facts.pair(RequestKind.SUBMIT, RequestKind.POLL).relation is Relation.UNKNOWN
+            and facts.plan is not Plan.BASIC
+        )
+        return self._rpm / _SPREAD_S if is_open else None
 
     def _may_test(self, kind: RequestKind, known: KindFacts, now: Moment) -> bool:
         """Whether a daily rest that an earlier run met may be tried once."""
@@ -354,13 +375,14 @@ def _daily_left(known: KindFacts, answer: Answer, book: PermitBook) -> int | Non
 
 
 def _plan(facts: AccountFacts, answer: Answer) -> Plan:
-    submit = facts.of(RequestKind.SUBMIT)
-    has_day = any(facts.of(kind).daily_limit is not None for kind in LIMITED)
-    refused_for_the_day = answer.is_refusal and answer.headers.is_daily
-    if refused_for_the_day or has_day or submit.limit == _BASIC[RequestKind.SUBMIT].per_minute:
-        return Plan.BASIC
-    if submit.limit is not None and submit.limit >= _SURELY_PREMIUM:
+    """A limit for the day alone is no proof of Basic where so many a minute are allowed."""
+    submit = facts.of(RequestKind.SUBMIT).limit
+    if submit is not None and submit >= _SURELY_PREMIUM:
         return Plan.PREMIUM
+    refused_for_the_day = answer.is_refusal and answer.headers.is_daily
+    has_day = any(facts.of(kind).daily_limit is not None for kind in LIMITED)
+    if refused_for_the_day or has_day or submit == _BASIC[RequestKind.SUBMIT].per_minute:
+        return Plan.BASIC
     return facts.plan
 
 

@@ -33,6 +33,7 @@ from bulk_transcribe.limit.pauses import Answer
 from bulk_transcribe.limit.policy import Policy
 from bulk_transcribe.limit.rate import Pool, RateLimit
 from bulk_transcribe.limit.window import (
+    Pace,
     Rules,
     Slots,
     counts_after_s,
@@ -51,6 +52,8 @@ _LOOK_REAL_S = 0.25
 #: With other processes at work more than this many places are not taken at one go, and this many
 #: real seconds are left to them; at work is who had requests counting so lately (clock seconds).
 _AT_ONCE, _TURN_REAL_S, _OTHERS_LATELY_S = 4, 0.05, 60.0
+#: Where permits are spread, the next ones follow after this long at least (clock seconds).
+_PACED_S = 0.25
 #: The longest sleep of a leader: what other processes learn, such as an end of a pause, is
 #: noticed at least this often (clock seconds).
 _LONGEST_SLEEP_S = 60.0
@@ -144,6 +147,7 @@ class _Round:
     waits: dict[Waiter, tuple[WaitReason, float | None]] = field(default_factory=dict)
     blocked: _Blocked = field(default_factory=dict)
     next_s: float = math.inf
+    per_s: float | None = None
     now_s: float = 0.0
 
 
@@ -191,7 +195,8 @@ class DistributedRateLimiter:
         self._blocked: _Blocked = {}  # as the leader found it last
         self._answers: list[Answer | int] = []  # not yet in the book; an int is a permit unused
         self._is_writing = False
-        self._swept_s = self._settled_s = -math.inf  # belong to the leader
+        self._swept_s = self._settled_s = -math.inf  # these three belong to the leader
+        self._pace = Pace()
         self._trouble: StoreError | None = None
         self._trouble_since_s = 0.0
         self._read: tuple[str, AccountFacts] = ("", AccountFacts())
@@ -512,12 +517,23 @@ class DistributedRateLimiter:
         if self._settle_book(book, found) and found.blocked:
             going = self._choose(book, facts, waiters, now, found)
         going = self._leave_some(book, going, found)
+        going = self._keep_pace(going, found)
         if going:
             kinds = [waiter.kind for waiter in going]
             found.granted = list(zip(going, book.grant(kinds, found.now_s), strict=True))
             self._keep(book, facts, self._policy.granted(facts, kinds))
         if found.blocked and book.others_in_flight():
             found.next_s = min(found.next_s, found.now_s + _LOOK_REAL_S * self._clock.speed)
+
+    def _keep_pace(self, going: list[Waiter], found: _Round) -> list[Waiter]:
+        """Of a crowd, only as many as the pace allows."""
+        if found.per_s is None:
+            return going
+        chosen = going[: self._pace.allows(found.per_s, found.now_s)]
+        self._pace.took(len(chosen), found.per_s)
+        if len(chosen) < len(going):
+            found.next_s = min(found.next_s, found.now_s + max(_PACED_S, 1 / found.per_s))
+        return chosen
 
     def _leave_some(self, book: PermitBook, going: list[Waiter], found: _Round) -> list[Waiter]:
         """Where other processes are at work, take half of what is free and look again at once.
@@ -553,6 +569,7 @@ class DistributedRateLimiter:
         rules = self._policy.rules(facts, in_flight, now)
         self._sweep(book, rules, now_s)
         counted = _counted(book, rules, now_s)
+        found.per_s = rules.per_s
         places = share_out([waiter.kind for waiter in waiters], rules, counted)
         going = [waiters[place] for place in places]
         chosen = set(places)

@@ -18,6 +18,7 @@ permit is refused without need. What it costs is that a place is taken for a win
 on the way: 60 s and 1 s give 98.4 % of the limit.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -30,6 +31,8 @@ from bulk_transcribe.limit.rate import Pool, RateLimit
 MARGIN_S = 0.05
 #: Added to a time to wait for, so that rounding never wakes anybody a moment too early.
 _ROUNDING_S = 0.001
+#: A pace is kept over this long, not between each two permits.
+_PACE_S = 1.0
 
 
 def counts_after_s(limit: RateLimit, now_s: float) -> float:
@@ -58,11 +61,13 @@ class Rules:
         pools: All limits. A permit needs room in each pool of its kind.
         closed: Kinds that rest.
         at_most: How many more permits of a kind may be granted now; kinds not named are free.
+        per_s: Most permits a second that one process gives out; None: all at once.
     """
 
     pools: tuple[Pool, ...]
     closed: Mapping[RequestKind, Closure] = field(default_factory=lambda: MappingProxyType({}))
     at_most: Mapping[RequestKind, int] = field(default_factory=lambda: MappingProxyType({}))
+    per_s: float | None = None
 
     def pools_of(self, kind: RequestKind) -> tuple[Pool, ...]:
         return tuple(pool for pool in self.pools if kind in pool.kinds)
@@ -130,6 +135,23 @@ class Slots:
         """The earliest reading at which someone with `ahead` others before it gets a place."""
         cycles, place = divmod(ahead, len(self._times_s))
         return self._times_s[place] + cycles * self._lasts_s
+
+
+class Pace:
+    """Spreads a crowd of permits over a while. Not thread-safe: its owner takes care."""
+
+    def __init__(self) -> None:
+        self._until_s = -math.inf  # all that was allowed up to this reading is used up
+
+    def allows(self, per_s: float, now_s: float) -> int:
+        """How many may go now: what the last second allowed and nobody used."""
+        if not now_s - _PACE_S <= self._until_s <= now_s + _PACE_S:  # long ago, or another clock
+            self._until_s = now_s - _PACE_S
+        return max(0, math.floor((now_s - self._until_s) * per_s + _ROUNDING_S))
+
+    def took(self, count: int, per_s: float) -> None:
+        """So many went."""
+        self._until_s += count / per_s
 
 
 def pool_counts(rules: Rules, counts: Mapping[float, Mapping[RequestKind, int]]) -> dict[Pool, int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.limit.memory import MemoryPermitStore
 from bulk_transcribe.limit.rate import Pool, RateLimit
-from bulk_transcribe.limit.window import Closure, Rules, Slots, counts_after_s, share_out
+from bulk_transcribe.limit.window import Closure, Pace, Rules, Slots, counts_after_s, share_out
 
 SUBMIT, POLL, PRICE = RequestKind.SUBMIT, RequestKind.POLL, RequestKind.PRICE
 WINDOW_S = 60.0
@@ -148,6 +148,18 @@ def test_what_is_in_flight_is_free_a_window_from_now_at_the_earliest() -> None:
     assert slots.earliest_s(0) == 120.0
     assert slots.earliest_s(1) == pytest.approx(160.05, abs=0.01)
     assert slots.earliest_s(2) == pytest.approx(180.05, abs=0.01)
+
+
+def test_a_pace_holds_for_a_crowd_and_costs_nothing_otherwise() -> None:
+    pace = Pace()
+    assert pace.allows(20.0, 1_000.0) == 20
+    pace.took(20, 20.0)
+    assert pace.allows(20.0, 1_000.0) == 0
+    assert pace.allows(20.0, 1_000.25) == 5
+    pace.took(3, 20.0)
+    assert pace.allows(20.0, 1_000.25) == 2
+    assert pace.allows(20.0, 9_000.0) == 20, "what was not used is not saved up"
+    assert pace.allows(20.0, 3.0) == 20, "after a new start of the machine"
 
 
 def test_one_kind_without_room_lets_others_pass() -> None:
