@@ -16,7 +16,13 @@ import pytest
 from bulk_transcribe.core.permit import PermitStore
 from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.errors import StoreError
-from bulk_transcribe.limit import DistributedRateLimiter, FixedPolicy, MemoryPermitStore, RateLimit
+from bulk_transcribe.limit import (
+    AdaptiveRateLimiter,
+    DistributedRateLimiter,
+    FixedPolicy,
+    MemoryPermitStore,
+    RateLimit,
+)
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.permits import DatabasePermitStore
 from bulk_transcribe.testing import FakeClock
@@ -216,6 +222,25 @@ def test_while_the_shared_book_cannot_be_reached_nothing_goes_out(tmp_path: Path
     assert limiter.capacity(SUBMIT).used == 1  # the first answer was written down, and is old
     blocker.close()
     database.close()
+
+
+def test_what_one_process_learns_holds_for_the_other(tmp_path: Path) -> None:
+    clock = FakeClock(auto=True)
+    with open_database(tmp_path / "store.db") as one, open_database(tmp_path / "store.db") as two:
+        first, second = (
+            AdaptiveRateLimiter("auto", 300, clock=clock, store=DatabasePermitStore(database))
+            for database in (one, two)
+        )
+        said = {"x-ratelimit-limit": "40", "x-ratelimit-remaining": "39"}
+        first.acquire(SUBMIT).answered(200, said)
+        assert second.capacity(SUBMIT).limit == 40
+        assert second.get_remaining_capacity(SUBMIT) == 39
+        first.acquire(SUBMIT).answered(429, {"retry-after": "30", "x-ratelimit-type": "minute"})
+        assert second.capacity(POLL).paused_until_s == clock.now_s() + 30
+        before_s = clock.now_s()
+        second.acquire(POLL).answered(200, said)
+        assert clock.now_s() - before_s == pytest.approx(30, abs=0.5)
+        assert second.belief() == first.belief()
 
 
 # Real processes. ----------------------------------------------------------------------------------

@@ -71,10 +71,11 @@ def _hear(
 ) -> Finding:
     own = [permit for permit in permits if permit.kind is witness]
     others = [permit for permit in permits if permit.kind is suspect]
+    if len(others) < ENOUGH:
+        return UNDECIDED
     openers = [permit for permit in own if _used(permit) == 1 and permit.is_counted]
     for opener in reversed(openers):
-        window = _CleanWindow(opener, own, others, window_s)
-        voices = window.voices()[-_VOICES:]
+        voices = _CleanWindow(opener, own, others, window_s).latest(_VOICES)
         for relation in (Relation.INDEPENDENT, Relation.SHARED):
             if len(voices) == _VOICES and all(voice.relation is relation for voice in voices):
                 return voices[-1]
@@ -97,10 +98,10 @@ class _CleanWindow:
         self._own = own
         self._others = others
 
-    def voices(self) -> list[Finding]:
-        """What each answer of the witness in this window shows, in the order of sending."""
-        return [
-            self._voice(permit)
+    def latest(self, count: int) -> list[Finding]:
+        """What the latest answers of the witness in this window show."""
+        heard = [
+            permit
             for permit in self._own
             if permit.is_counted
             and permit.limit == self._opener.limit
@@ -108,6 +109,7 @@ class _CleanWindow:
             and _end_s(permit) <= self._closes_s
             and _used(permit) is not None
         ]
+        return [self._voice(permit) for permit in heard[-count:]]
 
     def _voice(self, heard: BookedPermit) -> Finding:
         used = _used(heard) or 0
@@ -115,7 +117,7 @@ class _CleanWindow:
         own_perhaps = 2 + sum(self._perhaps_before(permit, heard) for permit in self._own)
         others = sum(self._surely_before(permit, heard) for permit in self._others)
         missing = own_surely + others - used
-        suspects = f"{others} {self._others[0].kind.value} requests" if self._others else ""
+        suspects = f"{others} {self._others[0].kind.value} requests"
         if others >= ENOUGH and missing >= ENOUGH:
             return Finding(
                 relation=Relation.INDEPENDENT,
