@@ -62,7 +62,7 @@ def test_ids_come_in_the_order_of_the_kinds(store: PermitStore) -> None:
         assert len(set(ids)) == 100
         for permit_id, kind in zip(ids, kinds, strict=True):
             if kind is POLL:
-                book.give_back(permit_id)
+                book.give_back(permit_id, 100.0)
         assert book.in_flight() == {SUBMIT: 40}
         assert list(book.grant([], 100.0)) == []
 
@@ -70,10 +70,12 @@ def test_ids_come_in_the_order_of_the_kinds(store: PermitStore) -> None:
 def test_a_permit_given_back_is_gone_and_its_id_is_not_used_again(store: PermitStore) -> None:
     with store.open("a") as book:
         (old,) = book.grant([SUBMIT], 100.0)
-        book.give_back(old)
+        book.give_back(old, 99.0)  # that one was granted at another time: it is another one
+        assert book.counts(0.0) == {SUBMIT: 1}
+        book.give_back(old, 100.0)
         assert book.counts(0.0) == {}
         (new,) = book.grant([SUBMIT], 100.0)
-        book.give_back(old)  # twice is once
+        book.give_back(old, 100.0)  # twice is once
         book.answer(old, 101.0)  # too late: it is gone
         assert book.in_flight() == {SUBMIT: 1}
     assert new != old

@@ -73,8 +73,11 @@ class PermitBook(Protocol):
     ) -> None:
         """The answer to a permit's request arrived at `at_s`."""
 
-    def give_back(self, permit_id: int) -> None:
-        """The request never left: forget the permit."""
+    def give_back(self, permit_id: int, granted_s: float) -> None:
+        """The request never left: forget the permit.
+
+        Only the one with both: a booking that was undone may have left its id to another one.
+        """
 
     def add_strangers(self, kind: RequestKind, count: int, at_s: float) -> None:
         """Book requests that somebody sent without this store: they count as answered."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
@@ -68,6 +68,13 @@ _KEEP_S, _SWEEP_S = 180.0, 30.0
 _SETTLE_S = 5.0
 
 
+class Unused(NamedTuple):
+    """A permit whose request never left."""
+
+    permit_id: int
+    granted_s: float
+
+
 class GrantedPermit:
     """Leave to send one request. Belongs to the thread that got it; only its first word counts."""
 
@@ -90,7 +97,7 @@ class GrantedPermit:
         """The request certainly never left: give the permit back."""
         if not self._is_told:
             self._is_told = True
-            self._limiter.take_back(self._permit_id)
+            self._limiter.take_back(Unused(self._permit_id, self._granted_s))
 
     def done(self, *, is_lost: bool = False) -> None:
         """Nobody told how it went: it counts as sent and answered now (lost: a little later)."""
@@ -193,7 +200,7 @@ class DistributedRateLimiter:
         self._leader: Waiter | None = None
         self._due_s = math.inf  # when the leader looks at the book again; -inf: at once
         self._blocked: _Blocked = {}  # as the leader found it last
-        self._answers: list[Answer | int] = []  # not yet in the book; an int is a permit unused
+        self._answers: list[Answer | Unused] = []  # not yet in the book
         self._is_writing = False
         self._swept_s = self._settled_s = -math.inf  # these three belong to the leader
         self._pace = Pace()
@@ -347,10 +354,10 @@ class DistributedRateLimiter:
             self._answers.append(answer)
         self._write_answers()
 
-    def take_back(self, permit_id: int) -> None:
+    def take_back(self, unused: Unused) -> None:
         """A permit was not used."""
         with self._lock:
-            self._answers.append(permit_id)
+            self._answers.append(unused)
         self._write_answers()
 
     # The line. ----------------------------------------------------------------------------------
@@ -416,7 +423,7 @@ class DistributedRateLimiter:
             self._hand_over(me)
             permit_id = me.permit_id
         if permit_id is not None:
-            self.take_back(permit_id)
+            self.take_back(Unused(permit_id, me.granted_s))
 
     def _hand_over(self, me: Waiter) -> None:
         if self._leader is me:
@@ -454,7 +461,7 @@ class DistributedRateLimiter:
         except BaseException:
             with self._lock:
                 self._due_s = -math.inf
-            self._take_back_all(permit_id for _, permit_id in found.granted)
+            self._take_back_all(found, (permit_id for _, permit_id in found.granted))
             raise
         with self._lock:
             unused = self._release(found)
@@ -464,7 +471,7 @@ class DistributedRateLimiter:
                     waiter.inform(*wait)
             self._due_s = min(self._due_s, found.next_s)
             self._trouble = None
-        self._take_back_all(unused)
+        self._take_back_all(found, unused)
 
     def _release(self, found: _Round) -> list[int]:
         """Wake those whose wait is over; the permits of those who are gone already."""
@@ -483,9 +490,9 @@ class DistributedRateLimiter:
                 self._hand_over(waiter)
         return unused
 
-    def _take_back_all(self, permit_ids: Iterable[int]) -> None:
+    def _take_back_all(self, found: _Round, permit_ids: Iterable[int]) -> None:
         for permit_id in permit_ids:
-            self.take_back(permit_id)
+            self.take_back(Unused(permit_id, found.now_s))
 
     def _store_failed(self, error: StoreError) -> None:
         """Nothing goes out while nobody can count: no share of our own would be safe."""
@@ -616,12 +623,12 @@ class DistributedRateLimiter:
                     if is_news:
                         self._wake_leader()
 
-    def _write(self, book: PermitBook, batch: Sequence[Answer | int]) -> bool:
+    def _write(self, book: PermitBook, batch: Sequence[Answer | Unused]) -> bool:
         """Whether those in line may want to know: a place became free or the rules changed."""
         answers: list[Answer] = []
         for told in batch:
-            if isinstance(told, int):
-                book.give_back(told)
+            if isinstance(told, Unused):
+                book.give_back(told.permit_id, told.granted_s)
                 continue
             answers.append(told)
             book.answer(

@@ -98,8 +98,10 @@ class _MemoryBook:
         )
         bisect.insort(self._closed, closed, key=_answered_s)
 
-    def give_back(self, permit_id: int) -> None:
-        self._open.pop(permit_id, None)
+    def give_back(self, permit_id: int, granted_s: float) -> None:
+        permit = self._open.get(permit_id)
+        if permit is not None and permit.granted_s == granted_s:
+            del self._open[permit_id]
 
     def add_strangers(self, kind: RequestKind, count: int, at_s: float) -> None:
         for _ in range(count):

@@ -117,10 +117,12 @@ class _DatabaseBook:
             )
         )
 
-    def give_back(self, permit_id: int) -> None:
+    def give_back(self, permit_id: int, granted_s: float) -> None:
         self._connection.execute(
             delete(permits).where(
-                permits.c.permit_id == permit_id, permits.c.answered_s == IN_FLIGHT_S
+                permits.c.permit_id == permit_id,
+                permits.c.granted_s == granted_s,
+                permits.c.answered_s == IN_FLIGHT_S,
             )
         )
 

@@ -362,6 +362,21 @@ def test_a_new_run_tries_a_daily_rest_once_for_the_account_may_have_been_topped_
     assert limiter.belief().plan == "premium"
 
 
+def test_switching_the_mode_does_not_try_a_daily_rest_again() -> None:
+    clock, store = FakeClock(auto=True), MemoryPermitStore()
+    service = basic()
+    _, client, _ = setup(service, store=store, clock=clock)
+    for _ in range(11):
+        client.send(SUBMIT)
+    clock.advance(3_600)
+    limiter, client, _ = setup(service, store=store, clock=clock)
+    assert client.send(SUBMIT) == 429
+    clock.advance(600)
+    limiter.switch_mode("conservative")
+    assert limiter.get_remaining_capacity(SUBMIT) == 0
+    assert limiter.capacity(SUBMIT).daily_reset_s is not None
+
+
 def test_a_new_run_that_meets_the_same_daily_rest_waits_like_the_first() -> None:
     clock, store = FakeClock(auto=True), MemoryPermitStore()
     service = basic()

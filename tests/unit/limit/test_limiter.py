@@ -3,16 +3,18 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
 
 from bulk_transcribe.core.control import RunControl
+from bulk_transcribe.core.permit import PermitBook
 from bulk_transcribe.core.ports import Limiter
 from bulk_transcribe.core.request import RequestKind, Ticket
 from bulk_transcribe.core.stage import WaitReason
-from bulk_transcribe.errors import DeadlineError, StoppedError
+from bulk_transcribe.errors import DeadlineError, StoppedError, StoreError
 from bulk_transcribe.limit import DistributedRateLimiter, FixedPolicy, MemoryPermitStore, RateLimit
 from bulk_transcribe.testing import FakeClock
 
@@ -243,6 +245,47 @@ def test_halt_ends_every_wait_at_once() -> None:
         limiter.acquire(POLL)
 
 
+def test_a_permit_granted_to_somebody_who_just_left_comes_back() -> None:
+    """They leave while the leader looks at the book, which then has permits for them."""
+
+    class SlowStore(MemoryPermitStore):
+        during: Callable[[], None] = staticmethod(lambda: None)
+
+        @contextmanager
+        def open(self, account: str) -> Iterator[PermitBook]:
+            with super().open(account) as book:
+                yield book
+                self.during()
+
+    clock, store = FakeClock(), SlowStore()
+    control = RunControl(clock)
+    limiter = make(4, clock=clock, control=control, store=store)
+    take(limiter, count=4)
+    stopped: list[int] = []
+    granted: list[int] = []
+
+    def work(number: int) -> None:
+        try:
+            limiter.acquire(SUBMIT)
+            granted.append(number)
+        except StoppedError:
+            stopped.append(number)
+
+    threads = in_threads(4, work)
+    until(lambda: limiter.capacity(SUBMIT).waiting == 4)
+
+    def leave() -> None:
+        store.during = lambda: None
+        control.halt()
+        until(lambda: len(stopped) == 3)  # all but the leader, who stands here
+
+    store.during = leave
+    clock.advance(61)
+    join(threads)
+    assert len(granted) == 1
+    assert limiter.capacity(SUBMIT).used == 1
+
+
 def test_a_refusal_pauses_everyone_for_as_long_as_the_service_says() -> None:
     clock = FakeClock(auto=True)
     limiter = make(5, clock=clock)
@@ -379,3 +422,65 @@ def test_only_those_who_have_something_to_do_are_woken() -> None:
         join(in_threads(20, lambda _: take(limiter)))
     # each: perhaps news of the wait, its turn to lead, the moment its place is free
     assert sum(clock.wakes.values()) <= 20 * 5
+
+
+class FailingStore(MemoryPermitStore):
+    """Fails with `error` as long as there is one: when it is opened, or at the end of the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: BaseException | None = None
+        self.fails_late = False
+
+    @contextmanager
+    def open(self, account: str) -> Iterator[PermitBook]:
+        error, self.error = self.error, None if self.fails_late else self.error
+        if error is not None and not self.fails_late:
+            raise error
+        with super().open(account) as book:
+            yield book
+        if error is not None:
+            raise error
+
+
+def test_with_an_unreachable_store_nothing_is_left_and_the_belief_says_why() -> None:
+    store = FailingStore()
+    limiter = make(5, store=store)
+    store.error = StoreError("The database is locked.")
+    assert limiter.get_remaining_capacity(SUBMIT) == 0
+    belief = limiter.belief()
+    assert belief.trouble == "The database is locked."
+    assert "nothing goes out: The database is locked." in belief.summary
+    store.error = None
+    assert limiter.get_remaining_capacity(SUBMIT) == 5
+    assert limiter.belief().trouble == ""
+
+
+def test_an_interruption_while_looking_at_the_book_leaves_no_permit_behind() -> None:
+    """Ctrl-C right after the booking: nobody would ever answer that permit."""
+    store = FailingStore()
+    limiter = make(5, store=store)
+    store.error, store.fails_late = KeyboardInterrupt(), True
+    with pytest.raises(KeyboardInterrupt):
+        limiter.acquire(SUBMIT)
+    assert limiter.get_remaining_capacity(SUBMIT) == 5
+    take(limiter, count=5)
+
+
+def test_a_short_outage_of_the_store_only_delays(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    store = FailingStore()
+    store.error = StoreError("The database is locked.")
+    limiter = make(5, clock=clock, store=store)
+    told: list[WaitReason | None] = []
+    ticket = Ticket(on_wait=lambda reason, _: told.append(reason))
+    threads = in_threads(1, lambda _: limiter.acquire(SUBMIT, ticket).answered(200, {}))
+    until(lambda: told == [WaitReason.LIMIT])
+    store.error = None
+    with clock.running():
+        join(threads)
+    assert told == [WaitReason.LIMIT, None]
+    assert clock.now_s() <= 1_002
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "The shared count of requests cannot be reached: The database is locked."
+    ]
