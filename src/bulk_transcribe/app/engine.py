@@ -116,7 +116,10 @@ class Engine:
         self._forget_requests = shared.requests.listen(self._journal, self.monitor.request_log)
         for record in shared.requests.take_early():
             self._journal.record(record)
-        self._gauge = Gauge(lambda: limiter.capacity(RequestKind.SUBMIT))
+        self._watcher = AimedJobWatcher(limiter, clock, control, self._model)
+        self._gauge = Gauge(
+            lambda: limiter.capacity(RequestKind.SUBMIT), looks_each=self._watcher.looks_each
+        )
         self._rests = SourceRest(clock, control)
         self._exporter = FileExporter(settings.out, settings.formats, clock=clock)
         self._chain = self._make_chain()
@@ -276,12 +279,11 @@ class Engine:
             if name == "captions":
                 sources.append(CaptionsSource(self._clients.captions, settings.languages))
             elif self._clients.deapi is not None:
-                watcher = AimedJobWatcher(self._limiter, self._clock, self.control, self._model)
                 sources.append(
                     DeapiSource(
                         self._clients.deapi,
                         self._ledger,
-                        watcher,
+                        self._watcher,
                         control=self.control,
                         clock=self._clock,
                         model=settings.model,

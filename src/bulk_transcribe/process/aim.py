@@ -192,6 +192,13 @@ def cost_of(spacing: float) -> Cost:
     return Cost(spacing, looks, delay)
 
 
+def looks_each(spacing: float) -> float:
+    """Mean number of looks that a job takes at this spacing, from the grid's nearest above."""
+    grid = _grid()
+    found = bisect.bisect_left(grid, spacing, key=lambda point: point.spacing)
+    return grid[min(found, len(grid) - 1)].looks
+
+
 @functools.cache
 def _grid() -> tuple[Cost, ...]:
     """Spacings from the closest to the widest with their costs."""

@@ -2,9 +2,10 @@
 
 More videos in flight help until a limit is the bottleneck: then newcomers only wait for their
 first permit. So the pace grows while nobody waits to begin, doubling while permits lie idle and in
-small steps otherwise; it stands still while newcomers wait, and longer after each such crowd; it
-gives back what has waited for minutes; and it halves on trouble (429s, many errors), down to one
-video at a time.
+small steps otherwise. It also grows in small steps while the limit goes into early looks at running
+jobs: more videos in flight make those later and fewer. It stands still while newcomers wait, and
+longer after each such crowd; it gives back what has waited for minutes; and it halves on trouble
+(429s, many errors), down to one video at a time.
 
 A job's look comes minutes after its submit, so a beginning batch seems to have the whole limit for
 submits. It is not led astray: beyond a first burst, no more videos are in flight than could have
@@ -32,6 +33,8 @@ _LONGEST_QUIET_S: Final = 120.0
 _IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
 _FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
 _REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early
+_USED_UP: Final = 0.1  # share of the limit that may be free where it is the bottleneck
+_LOOKS_WITHOUT_WASTE: Final = 1.1  # looks a job, where another video in flight gains nothing
 _SETTLE_S: Final = 60.0  # after a cut: no other cut, what is in flight has to end first
 _ERROR_SHARE: Final = 0.2  # of all that ended or failed between two looks
 _ERRORS_LEAST: Final = 3
@@ -53,6 +56,7 @@ class Seen:
         limit_per_s: Paid requests that the limit sustains, a second; None likewise.
         limit: Paid requests that it lets through in one window; None likewise.
         paused_until_s: Clock reading until which the limiter rests after a 429, or None.
+        looks_each: Looks that a paid job takes as things are; None where nobody looks.
     """
 
     at_s: float
@@ -66,6 +70,7 @@ class Seen:
     limit_per_s: float | None = None
     limit: int | None = None
     paused_until_s: float | None = None
+    looks_each: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,8 @@ def next_pace(pace: Pace, seen: Seen, most: int) -> Pace:
     before = replace(pace, slots=min(pace.slots, most), began_s=began_s)
     if _is_trouble(before.seen, seen):
         after = _after_trouble(before, seen)
+    elif _has_looks_to_spare(seen):
+        after = _grown_by_a_step(replace(before, crowded_since_s=None), seen, most)
     elif _is_crowded(seen):
         after = _while_crowded(before, seen)
     else:
@@ -124,6 +131,25 @@ def _after_trouble(pace: Pace, seen: Seen) -> Pace:
         return calm
     slots = max(1, pace.slots // 2)
     return replace(calm, slots=slots, bold_below=slots, cut_at_s=seen.at_s + _SETTLE_S)
+
+
+def _has_looks_to_spare(seen: Seen) -> bool:
+    """Whether the limit is used up by looks that more videos in flight would make rarer.
+
+    Newcomers wait then, too, but each of them lets the others be looked at later and fewer times:
+    what the looks give up goes into submits.
+    """
+    if seen.looks_each is None or seen.free_permits is None or seen.limit is None:
+        return False
+    is_used_up = seen.free_permits <= _USED_UP * seen.limit
+    return is_used_up and seen.looks_each > _LOOKS_WITHOUT_WASTE
+
+
+def _grown_by_a_step(pace: Pace, seen: Seen, most: int) -> Pace:
+    if seen.in_flight < pace.slots or seen.to_come == 0 or seen.at_s < pace.cut_at_s:
+        return pace
+    highest = min(most, max(pace.slots, _sustained(pace, seen)))
+    return replace(pace, slots=min(highest, pace.slots + _step(pace.slots)))
 
 
 def _is_crowded(seen: Seen) -> bool:

@@ -28,6 +28,7 @@ class Reading:
         limit_per_s: Paid requests that the limit sustains, a second; None likewise.
         limit: Paid requests that it lets through in one window; None likewise.
         paused_until_s: Clock reading until which the limiter rests after a 429, or None.
+        looks_each: Looks that a paid job takes as things are; None where nobody looks.
     """
 
     held_up: int = 0
@@ -37,6 +38,7 @@ class Reading:
     limit_per_s: float | None = None
     limit: int | None = None
     paused_until_s: float | None = None
+    looks_each: float | None = None
 
 
 class Gauge:
@@ -44,10 +46,16 @@ class Gauge:
 
     Args:
         capacity: What the limit of the paid service allows now; None where there is none.
+        looks_each: Looks that a paid job takes as things are; None where nobody looks.
     """
 
-    def __init__(self, capacity: Callable[[], Capacity] | None = None) -> None:
+    def __init__(
+        self,
+        capacity: Callable[[], Capacity] | None = None,
+        looks_each: Callable[[], float] | None = None,
+    ) -> None:
         self._capacity = capacity
+        self._looks_each = looks_each
         self._lock = threading.Lock()  # guards the three fields below
         self._held_up: set[str] = set()
         self._refused = 0
@@ -82,6 +90,7 @@ class Gauge:
             limit_per_s=capacity.limit / capacity.window_s,
             limit=capacity.limit,
             paused_until_s=capacity.paused_until_s,
+            looks_each=None if self._looks_each is None else self._looks_each(),
         )
 
     def _note(self, video_id: str, *, is_held_up: bool) -> None:

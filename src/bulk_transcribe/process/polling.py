@@ -24,6 +24,7 @@ from bulk_transcribe.process.aim import (
     GIVE_UP_FACTOR,
     Aim,
     EndBelief,
+    looks_each,
     next_look_s,
 )
 from bulk_transcribe.process.fleet import Fleet
@@ -77,6 +78,10 @@ class AimedJobWatcher:
         self._jitter = jitter
         self._fleet = Fleet(limiter, clock)
         self._progress = ProgressJudge()
+
+    def looks_each(self) -> float:
+        """Looks that a job takes as things are; little above 1 where requests are scarce."""
+        return looks_each(self._fleet.aim().spacing)
 
     def watch(
         self,

@@ -295,6 +295,7 @@ class ParallelVideoProcessor:
                 limit_per_s=reading.limit_per_s,
                 limit=reading.limit,
                 paused_until_s=reading.paused_until_s,
+                looks_each=reading.looks_each,
             )
 
     def _wake(self) -> None:

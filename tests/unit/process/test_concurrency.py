@@ -206,3 +206,22 @@ def test_a_small_account_is_used_in_full_without_a_crowd(limit: int) -> None:
 def test_the_bound_of_threads_is_kept() -> None:
     slots, _ = _simulate(_Account(limit=300, job_s=180), minutes=10, most=100)
     assert max(slots) == 100
+
+
+def test_early_looks_that_use_up_the_limit_call_for_more_videos_although_newcomers_wait() -> None:
+    pace = Pace(slots=300, began_s=0.0)
+    crowd = Seen(
+        at_s=600.0,
+        in_flight=300,
+        held_up=60,
+        to_come=500,
+        free_permits=0,
+        limit_per_s=5.0,
+        limit=300,
+        looks_each=1.4,
+    )
+    assert next_pace(pace, crowd, 512).slots == 315
+    assert next_pace(pace, replace(crowd, looks_each=1.02), 512).slots == 300
+    assert next_pace(pace, replace(crowd, looks_each=None), 512).slots == 300
+    assert next_pace(pace, replace(crowd, free_permits=200), 512).slots == 300
+    assert next_pace(replace(pace, cut_at_s=630.0), crowd, 512).slots == 300
