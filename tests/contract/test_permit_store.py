@@ -51,7 +51,9 @@ def test_a_permit_counts_while_in_flight_and_later_than_its_answer(store: Permit
         assert list(book.answered({SUBMIT, POLL}, 109.0)) == [110.0]
         assert list(book.answered({POLL}, 109.0)) == []
         assert not book.others_in_flight()
-        assert not book.others_count(0.0)
+        own, others = book.by_owner(109.0)
+        assert (own, list(others)) == (2, [])
+        assert book.by_owner(110.0)[0] == 1
     assert first != second
 
 
@@ -167,15 +169,15 @@ def test_what_an_ended_process_had_in_flight_counts_as_answered_when_noticed(
             book.grant([SUBMIT, POLL], 100.0)
         with DatabasePermitStore(mine).open("a") as book:
             assert book.others_in_flight()
-            assert book.others_count(1_000.0)
+            assert book.by_owner(1_000.0) == (0, [2])
             assert book.settle(150.0, 152.0) == 0  # it lives
         other.close()
         with DatabasePermitStore(mine).open("a") as book:
             assert book.settle(150.0, 152.0) == 2
             assert book.counts(151.9) == {SUBMIT: 1, POLL: 1}
             assert book.counts(152.0) == {}
-            assert book.others_count(151.9)
-            assert not book.others_count(152.0)
+            assert book.by_owner(151.9) == (0, [2])
+            assert book.by_owner(152.0) == (0, [])
             assert book.settle(151.0, 153.0) == 0  # once
 
 

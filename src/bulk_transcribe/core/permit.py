@@ -56,8 +56,11 @@ class PermitBook(Protocol):
     def others_in_flight(self) -> bool:
         """Whether other owners than this one have permits in flight."""
 
-    def others_count(self, after_s: float) -> bool:
-        """Whether permits of other owners than this one count after a reading."""
+    def by_owner(self, after_s: float) -> tuple[int, Sequence[int]]:
+        """How many permits count: our own, and those of each other owner that has any.
+
+        Strangers belong to nobody.
+        """
 
     def grant(self, kinds: Sequence[RequestKind], at_s: float) -> Sequence[int]:
         """Book one permit for each of `kinds`; their ids in the same order."""

@@ -50,8 +50,9 @@ LOST_ANSWER_S = 2.0
 #: Real seconds between looks at the book while another process's requests in flight block us.
 _LOOK_REAL_S = 0.25
 #: With other processes at work more than this many places are not taken at one go, and this many
-#: real seconds are left to them; at work is who had requests counting so lately (clock seconds).
-_AT_ONCE, _TURN_REAL_S, _OTHERS_LATELY_S = 4, 0.05, 60.0
+#: real seconds are left to them. Who is at work, and who had more, shows over two windows (clock
+#: seconds): in one alone a wave of places that become free would hide who held them.
+_AT_ONCE, _TURN_REAL_S, _OTHERS_LATELY_S = 4, 0.05, 120.0
 #: Where permits are spread, the next ones follow after this long at least (clock seconds).
 _PACED_S = 0.25
 #: The longest sleep of a leader: what other processes learn, such as an end of a pause, is
@@ -202,7 +203,8 @@ class DistributedRateLimiter:
         self._blocked: _Blocked = {}  # as the leader found it last
         self._answers: list[Answer | Unused] = []  # not yet in the book
         self._is_writing = False
-        self._swept_s = self._settled_s = -math.inf  # these three belong to the leader
+        self._swept_s = self._settled_s = -math.inf  # these four belong to the leader
+        self._stood_back = False
         self._pace = Pace()
         self._trouble: StoreError | None = None
         self._trouble_since_s = 0.0
@@ -543,15 +545,27 @@ class DistributedRateLimiter:
         return chosen
 
     def _leave_some(self, book: PermitBook, going: list[Waiter], found: _Round) -> list[Waiter]:
-        """Where other processes are at work, take half of what is free and look again at once.
+        """Where places are scarce and other processes are at work, let them have their share.
 
-        Else a process with a long line would take the places that become free together all at
-        one go, and another one would wait a window for its luck. What the others do not take in
-        that moment is ours, half by half.
+        Who has more than its share stands back for a moment before it takes what is then still
+        free, and of many places that are free together only half is taken at one go. Nothing is
+        left unused: what the others do not take in that moment is ours.
         """
-        if len(going) <= _AT_ONCE or not book.others_count(found.now_s - _OTHERS_LATELY_S):
+        if not going or not found.blocked:
             return going
-        found.next_s = min(found.next_s, found.now_s + _TURN_REAL_S * self._clock.speed)
+        own, others = book.by_owner(found.now_s - _OTHERS_LATELY_S)
+        if not others:
+            return going
+        share = (own + sum(others)) / (1 + len(others))
+        next_s = found.now_s + _TURN_REAL_S * self._clock.speed
+        if own > share and not self._stood_back:
+            self._stood_back = True
+            found.next_s = min(found.next_s, next_s)
+            return []
+        self._stood_back = False
+        if len(going) <= _AT_ONCE:
+            return going
+        found.next_s = min(found.next_s, next_s)
         return going[: max(_AT_ONCE, len(going) // 2)]
 
     def _settle_book(self, book: PermitBook, found: _Round) -> bool:

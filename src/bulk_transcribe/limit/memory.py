@@ -70,9 +70,8 @@ class _MemoryBook:
     def others_in_flight(self) -> bool:
         return False
 
-    def others_count(self, after_s: float) -> bool:
-        del after_s
-        return False
+    def by_owner(self, after_s: float) -> tuple[int, Sequence[int]]:
+        return len(self._open) + len(self._closed) - self._first_after(after_s), ()
 
     def grant(self, kinds: Sequence[RequestKind], at_s: float) -> Sequence[int]:
         first = self._last_id + 1

@@ -33,6 +33,7 @@ _LONGEST_QUIET_S: Final = 120.0
 _IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
 _FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
 _REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early
+_BETWEEN_VIDEOS: Final = 0.05  # share of the slots that may be changing hands
 _USED_UP: Final = 0.1  # share of the limit that may be free where it is the bottleneck
 _LOOKS_WITHOUT_WASTE: Final = 1.1  # looks a job, where another video in flight gains nothing
 _SETTLE_S: Final = 60.0  # after a cut: no other cut, what is in flight has to end first
@@ -146,10 +147,18 @@ def _has_looks_to_spare(seen: Seen) -> bool:
 
 
 def _grown_by_a_step(pace: Pace, seen: Seen, most: int) -> Pace:
-    if seen.in_flight < pace.slots or seen.to_come == 0 or seen.at_s < pace.cut_at_s:
+    if not _is_full(pace, seen) or seen.to_come == 0 or seen.at_s < pace.cut_at_s:
         return pace
     highest = min(most, max(pace.slots, _sustained(pace, seen)))
     return replace(pace, slots=min(highest, pace.slots + _step(pace.slots)))
+
+
+def _is_full(pace: Pace, seen: Seen) -> bool:
+    """Whether the slots are in use; a slot between two videos counts as used.
+
+    With hundreds of slots one or two are always being handed on at the moment of the look.
+    """
+    return seen.in_flight >= pace.slots - int(_BETWEEN_VIDEOS * pace.slots)
 
 
 def _is_crowded(seen: Seen) -> bool:
@@ -180,8 +189,7 @@ def _while_crowded(pace: Pace, seen: Seen) -> Pace:
 
 
 def _grown(pace: Pace, seen: Seen, most: int) -> Pace:
-    is_full = seen.in_flight >= pace.slots
-    if not is_full or seen.to_come == 0 or seen.at_s < pace.calm_at_s:
+    if not _is_full(pace, seen) or seen.to_come == 0 or seen.at_s < pace.calm_at_s:
         return pace
     is_idle = (
         seen.free_permits is not None

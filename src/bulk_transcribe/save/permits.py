@@ -71,14 +71,22 @@ class _DatabaseBook:
         return self._connection.execute(query).scalars().all()
 
     def others_in_flight(self) -> bool:
-        return self._is_any(self._of_others())
+        query = select(permits.c.permit_id).where(self._of_others()).limit(1)
+        return self._connection.execute(query).first() is not None
 
-    def others_count(self, after_s: float) -> bool:
-        return self._is_any(
-            self._is_mine,
-            permits.c.answered_s > after_s,
-            permits.c.owner.not_in(["", self._database.owner_id]),
+    def by_owner(self, after_s: float) -> tuple[int, Sequence[int]]:
+        query = (
+            select(permits.c.owner, func.count())
+            .where(self._is_mine, permits.c.answered_s > after_s, permits.c.owner != "")
+            .group_by(permits.c.owner)
         )
+        own, others = 0, []
+        for owner, count in self._connection.execute(query):
+            if owner == self._database.owner_id:
+                own = count
+            else:
+                others.append(count)
+        return own, others
 
     def grant(self, kinds: Sequence[RequestKind], at_s: float) -> Sequence[int]:
         rows = [
@@ -198,10 +206,6 @@ class _DatabaseBook:
         self._connection.execute(
             delete(permits).where(self._is_mine, permits.c.answered_s < before_s)
         )
-
-    def _is_any(self, *conditions: ColumnElement[bool]) -> bool:
-        query = select(permits.c.permit_id).where(*conditions).limit(1)
-        return self._connection.execute(query).first() is not None
 
     def _of_others(self) -> ColumnElement[bool]:
         return and_(

@@ -225,3 +225,10 @@ def test_early_looks_that_use_up_the_limit_call_for_more_videos_although_newcome
     assert next_pace(pace, replace(crowd, looks_each=None), 512).slots == 300
     assert next_pace(pace, replace(crowd, free_permits=200), 512).slots == 300
     assert next_pace(replace(pace, cut_at_s=630.0), crowd, 512).slots == 300
+
+
+def test_a_slot_between_two_videos_does_not_stop_the_growth() -> None:
+    """With 300 slots, 299 were in use at every look, and the pace never grew again."""
+    seen = Seen(at_s=600.0, in_flight=299, to_come=500, free_permits=40, limit_per_s=5.0, limit=300)
+    assert next_pace(Pace(slots=300, began_s=0.0), seen, 512).slots > 300
+    assert next_pace(Pace(slots=300, began_s=0.0), replace(seen, in_flight=200), 512).slots == 300
