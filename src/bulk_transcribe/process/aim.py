@@ -34,8 +34,8 @@ _ENDLESS = 1 - 1e-9  # probabilities beyond are rounding
 _OVERDUE_GROWTH = 0.15  # an overdue job is next looked at after this share of its delay
 _LONGEST_STEP_S = 60.0  # but after this long at the latest, unless looks are rationed
 _GRID_POINTS = 64
-_LOOKS_AT_LEAST = 1.25  # a job, while the limit allows it
-_FEW = 4  # so many jobs are looked at as often as the limit allows, also at the end of a batch
+_LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
+_FEW = 1  # so many jobs are looked at as often as the limit allows, also at the end of a batch
 
 
 class EndBelief(Protocol):
