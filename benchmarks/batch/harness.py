@@ -23,9 +23,11 @@ from typing import Any, Self
 from bulk_transcribe.app import App, InputRequest
 from bulk_transcribe.config import Settings, load
 from bulk_transcribe.core.clock import SystemClock
-from bulk_transcribe.core.jobtime import estimate_processing_time_s
 
 WINDOW_S = 60.0
+#: Kinds of requests that count against the limit.
+LIMITED = frozenset({"submit", "poll", "price"})
+_LEAST_FOR_STEADY = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,7 @@ class Outcome:
     efficiency: float  # lower bound / elapsed
     videos_per_min: float
     steady_videos_per_min: float  # between a third and two thirds of the ends
+    steady_requests_per_video: float  # likewise
     requests_per_video: float
     refused_429: int
     fullest_60s: int  # requests in the fullest 60 s of the limited pool, as the service saw them
@@ -182,45 +185,53 @@ def run(scenario: Scenario) -> Outcome:
             request = InputRequest(arguments=tuple(video_links(scenario.videos)))
             gathered = app.gather(request, stdin=None)
             session_id = app.new_session(gathered)
-            lengths = [item.duration_s or 300.0 for item in gathered.items]
             with (
                 app.engine(session_id) as engine,
                 Watcher(engine.snapshot, 1.0 / min(scenario.speed, 10)) as watcher,
             ):
                 result = engine.run()
-            return _outcome(scenario, result, lengths, ledger(url), watcher.samples)
+            return _outcome(scenario, result, ledger(url), watcher.samples)
 
 
-def lower_bound_s(
-    lengths: Sequence[float], slots: int, limit: int, requests_each: int = 2
-) -> float:
-    """No schedule ends sooner: the longest job, the work over the slots, the requests."""
-    jobs = [estimate_processing_time_s(length) for length in lengths]
-    requests = requests_each * len(jobs)
+def lower_bound_s(jobs_s: Sequence[float], slots: int, limit: int) -> float:
+    """No program ends sooner: the longest job, the work over the slots, two requests a video.
+
+    `jobs_s` are the service's own times of this very run, from its ledger.
+    """
     # a full budget may go at once, the rest at the limit's pace
-    limited_s = max(0.0, (requests - limit) / limit * WINDOW_S)
-    return max(max(jobs, default=0.0), sum(jobs) / slots, limited_s)
+    limited_s = max(0.0, (2 * len(jobs_s) - limit) / limit * WINDOW_S)
+    return max(max(jobs_s, default=0.0), sum(jobs_s) / slots, limited_s)
+
+
+def steady_part(book: Any) -> tuple[float, float]:
+    """Videos a minute, and requests a video, between a third and two thirds of the ends."""
+    ends = sorted(j["seen_done_at_s"] for j in book["jobs"] if j["seen_done_at_s"] is not None)
+    if len(ends) < _LEAST_FOR_STEADY:
+        return 0.0, 0.0
+    first_s, last_s = ends[len(ends) // 3], ends[2 * len(ends) // 3]
+    videos = 2 * len(ends) // 3 - len(ends) // 3
+    sent = sum(
+        request["kind"] in LIMITED and first_s <= request["at_s"] < last_s
+        for request in book["requests"]
+    )
+    return videos / (last_s - first_s) * 60.0, sent / videos
 
 
 def _outcome(
     scenario: Scenario,
     result: Any,
-    lengths: Sequence[float],
     book: Any,
     samples: list[dict[str, float]],
 ) -> Outcome:
     slots = 512 if scenario.slots == "auto" else int(scenario.slots)
     limit = int(scenario.service.get("rate_limit_rpm", 300))
-    bound_s = lower_bound_s(lengths, slots, limit)
+    jobs_s = [j["done_at_s"] - j["submitted_at_s"] for j in book["jobs"] if j["done_at_s"]]
+    bound_s = lower_bound_s(jobs_s, slots, limit)
+    steady_per_min, steady_requests = steady_part(book)
     noticed = sorted(
         job["noticed_after_s"] for job in book["jobs"] if job["noticed_after_s"] is not None
     )
-    ends = sorted(job["done_at_s"] for job in book["jobs"] if job["done_at_s"] is not None)
-    third, two_thirds = len(ends) // 3, 2 * len(ends) // 3
-    steady = (
-        (two_thirds - third) / (ends[two_thirds] - ends[third]) * 60.0 if len(ends) > 30 else 0.0
-    )
-    limited = [r for r in book["requests"] if r["kind"] in {"submit", "poll", "price"}]
+    limited = [r for r in book["requests"] if r["kind"] in LIMITED]
     return Outcome(
         scenario=scenario.name,
         videos=scenario.videos,
@@ -230,7 +241,8 @@ def _outcome(
         lower_bound_s=round(bound_s, 1),
         efficiency=round(bound_s / result.elapsed_s, 4) if result.elapsed_s else 1.0,
         videos_per_min=round(result.totals.done / result.elapsed_s * 60, 1),
-        steady_videos_per_min=round(steady, 1),
+        steady_videos_per_min=round(steady_per_min, 1),
+        steady_requests_per_video=round(steady_requests, 3),
         requests_per_video=round(len(limited) / max(1, scenario.videos), 3),
         refused_429=sum(r["status"] == 429 for r in limited),
         fullest_60s=book["worst_window"],
