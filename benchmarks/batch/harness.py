@@ -1,4 +1,4 @@
-"""One whole run of the real program against the simulator in another process, and what came out.
+"""Whole runs of the real program against the simulator in another process, and what came out.
 
 Durations are the clock's seconds; the clock runs `speed` times faster than life. The simulator
 is the judge: requests, 429s, the fullest 60 seconds and when a finished job was noticed are its
@@ -7,13 +7,14 @@ figures, read from its ledger.
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Self
 from bulk_transcribe.app import App, InputRequest
 from bulk_transcribe.config import Settings, load
 from bulk_transcribe.core.clock import SystemClock
+from bulk_transcribe.monitor.snapshot import Snapshot
 
 WINDOW_S = 60.0
 #: Kinds of requests that count against the limit.
@@ -71,7 +73,7 @@ class Outcome:
     requests_per_video: float
     refused_429: int
     fullest_60s: int  # requests in the fullest 60 s of the limited pool, as the service saw them
-    breaches: int
+    breaches: int  # requests beyond a full 60 s, in the service's own count
     noticed_median_s: float
     noticed_p95_s: float
     submitted_twice: int
@@ -144,12 +146,11 @@ def settings_for(scenario: Scenario, environment: dict[str, str], folder: Path) 
 
 
 class Watcher:
-    """Takes a snapshot of the monitor every clock second or so."""
+    """Takes a snapshot of the monitor twice a real second, and notes what it cost."""
 
-    def __init__(self, snapshot: Any, every_real_s: float) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self.samples: list[dict[str, float]] = []
         self._snapshot = snapshot
-        self._every_real_s = every_real_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -162,22 +163,52 @@ class Watcher:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(self._every_real_s):
+        while not self._over.wait(0.5):
+            asked_s, cpu_s = time.perf_counter(), time.thread_time()
             shot = self._snapshot()
-            self.samples.append(
-                {
-                    "elapsed_s": shot.elapsed_s,
-                    "fraction": shot.fraction,
-                    "low_s": shot.time_left.low_s,
-                    "likely_s": shot.time_left.likely_s,
-                    "high_s": shot.time_left.high_s,
-                    "active": shot.totals.active,
-                }
-            )
+            sample = {
+                "elapsed_s": shot.elapsed_s,
+                "ended": float(shot.totals.ended),
+                "active": float(shot.totals.active),
+                "low_s": shot.time_left.low_s,
+                "likely_s": shot.time_left.likely_s,
+                "high_s": shot.time_left.high_s,
+                "snapshot_ms": (time.perf_counter() - asked_s) * 1000,
+                "snapshot_cpu_ms": (time.thread_time() - cpu_s) * 1000,
+                "rss_mb": resident_mb(),
+                "cpu_s": cpu_used_s(),
+            }
+            self.samples.append({name: round(value, 2) for name, value in sample.items()})
 
 
-def run(scenario: Scenario) -> Outcome:
-    """Run the program once, to its end."""
+def resident_mb() -> float:
+    """Memory of this process now, in MB; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * resource.getpagesize() / 1e6
+
+
+def cpu_used_s() -> float:
+    """CPU seconds of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _nothing_more(_samples: list[dict[str, float]]) -> dict[str, Any]:
+    return {}
+
+
+def run(
+    scenario: Scenario, examine: Callable[[list[dict[str, float]]], dict[str, Any]] = _nothing_more
+) -> dict[str, Any]:
+    """Run the program once, to its end; what came out, as a row of the results.
+
+    Args:
+        scenario: What to run.
+        examine: Reads further figures from the samples.
+    """
     with tempfile.TemporaryDirectory() as folder, simulator(scenario) as (url, environment):
         settings = settings_for(scenario, environment, Path(folder))
         clock = SystemClock(scenario.speed)
@@ -187,19 +218,26 @@ def run(scenario: Scenario) -> Outcome:
             session_id = app.new_session(gathered)
             with (
                 app.engine(session_id) as engine,
-                Watcher(engine.snapshot, 1.0 / min(scenario.speed, 10)) as watcher,
+                Watcher(engine.snapshot) as watcher,
             ):
                 result = engine.run()
-            return _outcome(scenario, result, ledger(url), watcher.samples)
+            row = asdict(_outcome(scenario, result, ledger(url), watcher.samples))
+            return row | {"more": examine(watcher.samples) | row["more"]}
 
 
-def lower_bound_s(jobs_s: Sequence[float], slots: int, limit: int) -> float:
-    """No program ends sooner: the longest job, the work over the slots, two requests a video.
+def lower_bound_s(
+    jobs_s: Sequence[float], slots: int, limit: int, *, requests_each: int = 2
+) -> float:
+    """No program ends sooner: the longest job, the work over the slots, the fewest requests.
 
-    `jobs_s` are the service's own times of this very run, from its ledger.
+    Args:
+        jobs_s: The service's own times of this very run, from its ledger.
+        slots: Videos at once.
+        limit: Requests in 60 s of the pool that has the most of them.
+        requests_each: Of them, those that every video needs: a submit and a look, or one of both.
     """
     # a full budget may go at once, the rest at the limit's pace
-    limited_s = max(0.0, (2 * len(jobs_s) - limit) / limit * WINDOW_S)
+    limited_s = max(0.0, (requests_each * len(jobs_s) - limit) / limit * WINDOW_S)
     return max(max(jobs_s, default=0.0), sum(jobs_s) / slots, limited_s)
 
 
@@ -226,7 +264,8 @@ def _outcome(
     slots = 512 if scenario.slots == "auto" else int(scenario.slots)
     limit = int(scenario.service.get("rate_limit_rpm", 300))
     jobs_s = [j["done_at_s"] - j["submitted_at_s"] for j in book["jobs"] if j["done_at_s"]]
-    bound_s = lower_bound_s(jobs_s, slots, limit)
+    has_one_pool = scenario.service.get("pools", "shared") == "shared"
+    bound_s = lower_bound_s(jobs_s, slots, limit, requests_each=2 if has_one_pool else 1)
     steady_per_min, steady_requests = steady_part(book)
     noticed = sorted(
         job["noticed_after_s"] for job in book["jobs"] if job["noticed_after_s"] is not None
@@ -246,7 +285,7 @@ def _outcome(
         requests_per_video=round(len(limited) / max(1, scenario.videos), 3),
         refused_429=sum(r["status"] == 429 for r in limited),
         fullest_60s=book["worst_window"],
-        breaches=max(0, book["worst_window"] - limit),
+        breaches=book["breaches"],
         noticed_median_s=round(median(noticed), 2) if noticed else 0.0,
         noticed_p95_s=round(noticed[int(len(noticed) * 0.95)], 2) if noticed else 0.0,
         submitted_twice=sum(len(ids) > 1 for ids in book["submits"].values()),
@@ -254,7 +293,7 @@ def _outcome(
         charged_usd=book["charged_usd"],
         commit=commit(),
         seed=scenario.seed,
-        more={"samples": samples},
+        more={"samples": thinned(samples)},
     )
 
 
@@ -270,14 +309,20 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def save(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Write results as JSON, and print them without the samples."""
-    rows = [asdict(outcome) for outcome in outcomes]
+def thinned(samples: list[dict[str, float]], most: int = 120) -> dict[str, list[float]]:
+    """Evenly chosen samples, the last one among them, as columns."""
+    step = max(1, -(-len(samples) // most))
+    kept = samples[::-step][::-1]
+    return {name: [sample[name] for sample in kept] for name in (kept[0] if kept else ())}
+
+
+def save(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write results as JSON, one a line, and print them without the samples."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), "results": rows}, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    path.write_text(f'{{"machine": {json.dumps(machine())}, "results": [\n{lines}\n]}}\n')
     for row in rows:
-        row.pop("more")
-        print(json.dumps(row))
+        print(json.dumps({name: value for name, value in row.items() if name != "more"}))
 
 
 def machine() -> dict[str, Any]:
