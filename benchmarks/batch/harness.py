@@ -79,6 +79,7 @@ class Outcome:
     submitted_twice: int
     spent_usd: str
     charged_usd: str
+    time_left: dict[str, dict[str, float]]  # see `time_left_at`
     commit: str
     seed: int
     more: dict[str, Any] = field(default_factory=dict)
@@ -168,7 +169,7 @@ class Watcher:
             shot = self._snapshot()
             sample = {
                 "elapsed_s": shot.elapsed_s,
-                "ended": float(shot.totals.ended),
+                "fraction": shot.fraction,
                 "active": float(shot.totals.active),
                 "low_s": shot.time_left.low_s,
                 "likely_s": shot.time_left.likely_s,
@@ -196,19 +197,8 @@ def cpu_used_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _nothing_more(_samples: list[dict[str, float]]) -> dict[str, Any]:
-    return {}
-
-
-def run(
-    scenario: Scenario, examine: Callable[[list[dict[str, float]]], dict[str, Any]] = _nothing_more
-) -> dict[str, Any]:
-    """Run the program once, to its end; what came out, as a row of the results.
-
-    Args:
-        scenario: What to run.
-        examine: Reads further figures from the samples.
-    """
+def run(scenario: Scenario) -> dict[str, Any]:
+    """Run the program once, to its end; what came out, as a row of the results."""
     with tempfile.TemporaryDirectory() as folder, simulator(scenario) as (url, environment):
         settings = settings_for(scenario, environment, Path(folder))
         clock = SystemClock(scenario.speed)
@@ -221,8 +211,7 @@ def run(
                 Watcher(engine.snapshot) as watcher,
             ):
                 result = engine.run()
-            row = asdict(_outcome(scenario, result, ledger(url), watcher.samples))
-            return row | {"more": examine(watcher.samples) | row["more"]}
+            return asdict(_outcome(scenario, result, ledger(url), watcher.samples))
 
 
 def lower_bound_s(
@@ -253,6 +242,30 @@ def steady_part(book: Any) -> tuple[float, float]:
         for request in book["requests"]
     )
     return videos / (last_s - first_s) * 60.0, sent / videos
+
+
+def time_left_at(samples: list[dict[str, float]], elapsed_s: float) -> dict[str, dict[str, float]]:
+    """What was promised when 25, 50 and 75 % of the run's time had passed, and what was true.
+
+    `error` is the likely time less the true one, as a share of the true one; `in_range` is 1
+    where the truth lay between low and high.
+    """
+    told = {}
+    for percent in (25, 50, 75):
+        passed = [s for s in samples if s["elapsed_s"] <= elapsed_s * percent / 100]
+        if not passed or passed[-1]["elapsed_s"] <= 0:
+            continue
+        at = passed[-1]
+        left_s = elapsed_s - at["elapsed_s"]
+        told[str(percent)] = {
+            "left_s": round(left_s, 1),
+            "low_s": at["low_s"],
+            "likely_s": at["likely_s"],
+            "high_s": at["high_s"],
+            "error": round(at["likely_s"] / left_s - 1, 4),
+            "in_range": float(at["low_s"] <= left_s <= at["high_s"]),
+        }
+    return told
 
 
 def _outcome(
@@ -293,6 +306,7 @@ def _outcome(
         charged_usd=book["charged_usd"],
         commit=commit(),
         seed=scenario.seed,
+        time_left=time_left_at(samples, result.elapsed_s),
         more={"samples": thinned(samples)},
     )
 

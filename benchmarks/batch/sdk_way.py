@@ -15,6 +15,16 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.batch.harness import (
+    LIMITED,
+    Scenario,
+    commit,
+    ledger,
+    lower_bound_s,
+    simulator,
+    video_links,
+)
+
 _FIRST_S, _FACTOR, _LONGEST_S, _GIVE_UP_S = 1.0, 1.5, 10.0, 300.0
 _RETRIES = 3
 
@@ -116,3 +126,31 @@ class SdkUser:
 
     def _sleep(self, duration_s: float) -> None:
         time.sleep(duration_s / self._speed)
+
+
+def compare(scenario: Scenario, threads: int) -> dict[str, Any]:
+    """Run the SDK's way once; a row of the results."""
+    with simulator(scenario) as (url, environment):
+        user = SdkUser(url, environment["DEAPI_API_KEY"], scenario.speed)
+        tally, elapsed_s = user.run(video_links(scenario.videos), threads)
+        book = ledger(url)
+    limited = [r for r in book["requests"] if r["kind"] in LIMITED]
+    jobs_s = [j["done_at_s"] - j["submitted_at_s"] for j in book["jobs"] if j["done_at_s"]]
+    bound_s = lower_bound_s(jobs_s, threads, int(scenario.service.get("rate_limit_rpm", 300)))
+    return {
+        "scenario": scenario.name,
+        "videos": scenario.videos,
+        "done": tally.done,
+        "lost": tally.lost,
+        "lost_paid": tally.lost_paid,
+        "elapsed_s": round(elapsed_s, 1),
+        "lower_bound_s": round(bound_s, 1),
+        "videos_per_min": round(tally.done / elapsed_s * 60, 1),
+        "requests_per_video": round(len(limited) / scenario.videos, 2),
+        "refused_429": sum(r["status"] == 429 for r in limited),
+        "breaches": book["breaches"],
+        "submitted_twice": sum(len(ids) > 1 for ids in book["submits"].values()),
+        "charged_usd": book["charged_usd"],
+        "commit": commit(),
+        "seed": scenario.seed,
+    }
