@@ -12,6 +12,7 @@
     │   ├── NotYetAvailableError          live or upcoming: skipped now, can be retried later
     │   ├── TranscriptFailedError         the service gave it up; carries the job id
     │   ├── InDoubtError                  a paid request whose answer was lost: never resent
+    │   │   └── UnderWayError             another run has it in hand: wait for it
     │   └── GaveUpError                   retries ran out; its cause is the last RetryableError
     ├── RetryableError(retry_after_s)     wait, then the same request again
     │   ├── RateLimitError                429: the whole pool pauses, not just this thread
@@ -167,6 +168,12 @@ class InDoubtError(APIError):
     default_code = "in_doubt"
 
 
+class UnderWayError(InDoubtError):
+    """Another run has paid, or is about to pay, for the same content: wait for its transcript."""
+
+    default_code = "under_way"
+
+
 class GaveUpError(APIError):
     """Retries ran out; `__cause__` is the last error."""
 
@@ -288,6 +295,7 @@ ACTIONS: dict[type[BulkTranscribeError], Action] = {
     APIError: Action.GIVE_UP,
     NotYetAvailableError: Action.SKIP,
     InDoubtError: Action.HOLD,
+    UnderWayError: Action.GIVE_UP,
     RetryableError: Action.RETRY,
     RateLimitError: Action.WAIT,
     SourceBlockedError: Action.REST_SOURCE,

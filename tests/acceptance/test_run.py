@@ -144,7 +144,7 @@ def test_bad_lines_are_reported_with_their_place_and_the_rest_is_done(
     ended = command("run", str(EXAMPLES / "bad-links.txt"), "-j", "10", "--json")
 
     assert ended.json["done"] == ended.json["total"] > 0, ended.err
-    assert ended.code == 0
+    assert ended.code == 1  # all found are done, and yet not all that was asked for
     assert "bad-links.txt" in ended.err
     assert ended.json["problems"] > 10
     strict = command("run", str(EXAMPLES / "bad-links.txt"), "--strict", "--json")
@@ -250,3 +250,29 @@ def test_what_a_dead_network_leaves_can_be_tried_again(
     again = command("retry", "--json")
     assert again.code == 0, again.err
     assert again.json["done"] == 2
+
+
+def test_two_runs_of_the_same_list_pay_once_and_both_end_complete(
+    simulated_command: tuple[Command, Simulated],
+) -> None:
+    command, simulated = simulated_command
+    file = _write_links(command.folder)
+    arguments = ("run", file, "--sources", "deapi", "-j", "8", "--json")
+    both = [command.start(*arguments, "-o", f"out{number}") for number in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=55)
+        assert process.returncode == 0, err
+        assert json.loads(out.strip().splitlines()[-1])["done"] == len(LINKS)
+    assert {len(ids) for ids in simulated.ledger()["submits"].values()} == {1}
+
+
+def test_a_session_with_a_wrong_model_is_mended_by_resume(
+    simulated_command: tuple[Command, Simulated],
+) -> None:
+    command, _ = simulated_command
+    first = command("run", LINKS[0], "--sources", "deapi", "--model", "no-such", "--json")
+    assert first.code == 3
+    assert "--model" in first.err
+    again = command("resume", "--model", "WhisperLargeV3", "-o", "elsewhere", "--json")
+    assert again.code == 0, again.err
+    assert list((command.folder / "elsewhere").glob("*.md"))

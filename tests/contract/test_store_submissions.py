@@ -18,7 +18,7 @@ from bulk_transcribe.core.ports import SubmissionBook, TranscriptStore
 from bulk_transcribe.core.stage import Stage, VideoState
 from bulk_transcribe.core.transcript import ContentKey, Segment, Transcript
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.errors import InDoubtError, InputError, StoreError
+from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
 from bulk_transcribe.save.database import Database, open_database
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import Decision, Money, SubmissionLedger
@@ -103,7 +103,7 @@ def test_one_content_has_one_open_request_whoever_asks(
     for again in (book, SubmissionLedger(open_store(), clock, "s2")):
         with pytest.raises(InDoubtError) as caught:
             again.intend(KEY)
-        assert caught.value.code == "in_progress"
+        assert caught.value.code == "under_way"
         assert caught.value.video_id == KEY.video_id
     book.intend(ContentKey(video_id=KEY.video_id, source="deapi", model="other"))
 
@@ -386,3 +386,20 @@ def test_whatever_is_said_in_whatever_order_one_request_at_most_is_open(
         if one.state in {SubmissionState.CLAIMED, SubmissionState.FAILED}:
             assert one.request_id is not None
             assert one.accepted_at is not None
+
+
+def test_what_another_run_brought_home_meanwhile_is_not_paid_for_again(tmp_path: Path) -> None:
+    """The other run closed its request between this one's look into the store and its intent."""
+    clock = FakeClock()
+    with open_database(tmp_path / "store.db") as database:
+        late = SubmissionLedger(database, clock, "late")
+        clock.advance(5)
+        early = SubmissionLedger(database, clock, "early")
+        paid = early.intend(KEY)
+        early.mark_sent(paid.submission_id)
+        early.accept(paid.submission_id, "r1")
+        early.claim(paid.submission_id, WORDS, None)
+        with pytest.raises(UnderWayError):
+            late.intend(KEY)
+        clock.advance(5)
+        assert SubmissionLedger(database, clock, "next").intend(KEY).submission_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from bulk_transcribe.app import App
 from bulk_transcribe.cli.text import count, money, one_line, print_json
@@ -57,7 +57,8 @@ def sessions(settings: Settings, *, as_json: bool) -> int:
         if not infos:
             print("No sessions yet. Start one with: bulk-transcribe run LINK")
             return _DONE
-        table = Table("session", "name", "status", "done", "of", "failed", "spent", "created")
+        whole = Column("session", no_wrap=True)  # it is copied from here
+        table = Table(whole, "name", "status", "done", "of", "failed", "spent")
         for info in infos:
             table.add_row(
                 info.session_id,
@@ -67,7 +68,6 @@ def sessions(settings: Settings, *, as_json: bool) -> int:
                 str(info.totals.total),
                 str(info.totals.failed),
                 money(app.spent_usd(info.session_id)),
-                f"{info.created_at.astimezone():%Y-%m-%d %H:%M}",
             )
         Console().print(table)
     return _DONE
@@ -173,9 +173,10 @@ def _print_head(console: Console, app: App, info: SessionInfo) -> None:
     totals = info.totals
     name = f" ({escape(one_line(info.name, 60))})" if info.name else ""
     console.print(f"[bold]{info.session_id}[/bold]{name}: {info.status.value}")
+    active = "active" if info.is_live else "unfinished"
     console.print(
-        f"{totals.done} of {count(totals.total, 'video')} done ({totals.fraction:.0%} finished), "
-        f"{totals.active} active, {totals.queued} waiting, {totals.failed} failed, "
+        f"{totals.done} of {count(totals.total, 'video')} done, "
+        f"{totals.active} {active}, {totals.queued} waiting, {totals.failed} failed, "
         f"{totals.skipped} skipped, {totals.cancelled} cancelled, {totals.in_doubt} in doubt"
     )
     console.print(f"spent {money(app.spent_usd(info.session_id))}, files in {escape(info.out_dir)}")

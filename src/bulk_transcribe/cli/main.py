@@ -75,7 +75,7 @@ def main() -> None:
     except BrokenPipeError:
         # whoever read our output has gone (head, less): nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_SOME_NOT)
+        sys.exit(EXIT_DONE)
 
 
 def _explain(error: BulkTranscribeError) -> int:
@@ -197,7 +197,10 @@ def resume(
     concurrency: options.Concurrency = None,
     rate_limit: options.RateLimit = None,
     when_blocked: options.WhenBlocked = None,
+    model: options.Model = None,
     in_doubt: options.InDoubt = "ask",
+    out: options.Out = None,
+    formats: options.Formats = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -212,6 +215,9 @@ def resume(
         max_concurrent=concurrency,
         rate_limit_rpm=rate_limit,
         when_blocked=when_blocked,
+        model=model,
+        out=out,
+        formats=formats,
     )
 
 
@@ -222,6 +228,8 @@ def retry(
     sources: options.Sources = None,
     languages: options.Languages = None,
     concurrency: options.Concurrency = None,
+    when_blocked: options.WhenBlocked = None,
+    model: options.Model = None,
     in_doubt: options.InDoubt = "ask",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -237,6 +245,8 @@ def retry(
         sources=sources,
         languages=languages,
         max_concurrent=concurrency,
+        when_blocked=when_blocked,
+        model=model,
     )
 
 
@@ -248,7 +258,7 @@ def _continue(
     in_doubt: str,
     as_json: bool,
     quiet: bool,
-    **flags: str | int | None,
+    **flags: str | int | Path | None,
 ) -> None:
     from bulk_transcribe.cli import work
 

@@ -135,7 +135,7 @@ def plan(settings: Settings, request: InputRequest, look: Look, *, refresh: bool
 
 
 def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
-    if not request.arguments and sys.stdin.isatty():
+    if not request.arguments and (sys.stdin is None or sys.stdin.isatty()):
         raise InputError(
             "There is nothing to transcribe.",
             next_step="Give links, files, playlists or channels, or - for standard input.",
@@ -181,7 +181,7 @@ def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int
         if result.stopped_by.next_step:
             note(f"  next: {result.stopped_by.next_step}")
         note(f"  then: bulk-transcribe resume {session_id}")
-    return _exit_code(result)
+    return _exit_code(result, problems or 0)
 
 
 def _watch(engine: Engine, look: Look, *, limit: int) -> BatchResult:
@@ -196,12 +196,12 @@ def _watch(engine: Engine, look: Look, *, limit: int) -> BatchResult:
     return running.result()
 
 
-def _exit_code(result: BatchResult) -> int:
+def _exit_code(result: BatchResult, problems: int) -> int:
     if result.stopped_by is not None:
         return _STOPPED
     if result.was_interrupted:
         return _INTERRUPTED
-    return _DONE if result.is_complete else _SOME_NOT
+    return _DONE if result.is_complete and not problems else _SOME_NOT
 
 
 def _result_json(result: BatchResult, requests: int, problems: int | None) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class WaitReason(enum.StrEnum):
     DAILY_LIMIT = "waiting for the daily limit"
     RETRY = "waiting to try again"
     SOURCE_REST = "waiting for a resting source"
+    OTHER_RUN = "waiting for another run that has this video"
     PAUSED = "paused"
     JOB = "waiting for the service"
 

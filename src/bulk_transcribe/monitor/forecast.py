@@ -62,7 +62,9 @@ def backlog_of(
         paid_per_s = outlook.requests_per_min / 60 / outlook.requests_per_paid
         room = max(0.0, outlook.requests_per_min - outlook.limited_recent)
         burst = room / outlook.requests_per_paid
-    middle = queued[len(queued) // 2].duration_s if queued else None
+    # when nothing waits any more, what runs says how regular jobs of such lengths are
+    left = queued or [states[video_id] for video_id in outlook.active]
+    middle = left[len(left) // 2].duration_s if left else None
     return Backlog(
         queued_s=[expected.slot_s(state.duration_s) for state in queued],
         submitting_s=submitting_s,

@@ -34,8 +34,12 @@ _ENDLESS = 1 - 1e-9  # probabilities beyond are rounding
 _OVERDUE_GROWTH = 0.15  # an overdue job is next looked at after this share of its delay
 _LONGEST_STEP_S = 60.0  # but after this long at the latest, unless looks are rationed
 _GRID_POINTS = 64
+_KEPT_LOOKS = 2
+_RESERVED = 2.0  # of today's looks at an overdue job, for looks that met trouble
+_BEYOND = 1.02
 _LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
-_FEW = 1  # so many jobs are looked at as often as the limit allows, also at the end of a batch
+_FEW = 1  # so many jobs may have all of the limit, also at the end of a batch
+_LOOKS_AT_THE_END = 20  # a job, at most, when no other waits for its slot: found within seconds
 
 
 class EndBelief(Protocol):
@@ -126,9 +130,11 @@ def next_look_s(belief: EndBelief, aim: Aim, *, not_done_at_s: float, looked_at_
 
 def _rationed_step_s(belief: EndBelief, not_done_at_s: float, looks_left: float) -> float:
     """The step with which so many looks last until the job is given up, each as much longer."""
-    horizon_s = max(GIVE_UP_AFTER_S, GIVE_UP_FACTOR * belief.quantile_s(0.5))
+    # the last planned look comes after that age: with it the job is given up
+    horizon_s = _BEYOND * max(GIVE_UP_AFTER_S, GIVE_UP_FACTOR * belief.quantile_s(0.5))
     ratio = max(1.0, horizon_s / not_done_at_s)
-    return float(not_done_at_s * (ratio ** (1 / max(1.0, looks_left)) - 1))
+    planned = max(1.0, looks_left - _RESERVED)
+    return float(not_done_at_s * (ratio ** (1 / planned) - 1))
 
 
 def step_ahead(done: float, spacing: float) -> float:
@@ -153,7 +159,9 @@ def choose_aim(load: Load) -> Aim:
         spacing = grid[min(found, len(grid) - 1)].spacing
     if load.daily_looks is None:
         return Aim(spacing)
-    looks = load.daily_looks / max(1, load.jobs + load.jobs_to_come)
+    jobs = max(1, load.jobs + load.jobs_to_come)
+    # however long this one takes, every other job keeps a first look and a last one
+    looks = max(0.0, load.daily_looks - _KEPT_LOOKS * (jobs - 1)) / jobs
     return Aim(max(spacing, spacing_for(DAILY_SHARE * looks)), looks)
 
 
@@ -214,9 +222,9 @@ def _budget_per_s(load: Load) -> float:
     """
     ends_per_s = load.jobs / load.expected_s
     refill = min(1.0, load.starts_per_s / ends_per_s)
-    share = refill + (1 - refill) * min(1.0, _FEW / load.jobs)
+    at_the_end = min(load.supply_per_s * min(1.0, _FEW / load.jobs), _LOOKS_AT_THE_END * ends_per_s)
     at_least = min(load.supply_per_s, _LOOKS_AT_LEAST * ends_per_s)
-    return max(load.supply_per_s * share, at_least)
+    return max(refill * load.supply_per_s + (1 - refill) * at_the_end, at_least)
 
 
 def _demand_per_s(cost: Cost, load: Load) -> float:

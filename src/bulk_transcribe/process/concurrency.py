@@ -9,7 +9,8 @@ longer after each such crowd; it gives back what has waited for minutes; and it 
 
 A job's look comes minutes after its submit, so a beginning batch seems to have the whole limit for
 submits. It is not led astray: beyond a first burst, no more videos are in flight than could have
-begun so far at the rate that the limit sustains, a submit and a look each.
+begun so far at the rate that the limit sustains, a submit and a look each, and in the next minute:
+the looks at those come later still.
 """
 
 import math
@@ -33,6 +34,7 @@ _LONGEST_QUIET_S: Final = 120.0
 _IDLE: Final = 0.5  # share of the limit that lies idle where doubling is in place again
 _FIRST_BURST_LEAST: Final = 16  # free captions may do for most videos, whatever deAPI allows
 _REQUESTS_A_VIDEO: Final = 2.05  # one submit, and an aimed look that is rarely too early
+_HEAD_START_S: Final = 60.0  # no job's look is asked for sooner, where the limit is used up
 _BETWEEN_VIDEOS: Final = 0.05  # share of the slots that may be changing hands
 _USED_UP: Final = 0.1  # share of the limit that may be free where it is the bottleneck
 _LOOKS_WITHOUT_WASTE: Final = 1.1  # looks a job, where another video in flight gains nothing
@@ -207,7 +209,7 @@ def _sustained(pace: Pace, seen: Seen) -> int:
     """Videos that may be in flight by now: a first burst, then what the limit sustains."""
     if seen.limit_per_s is None or seen.limit is None or pace.began_s is None:
         return MOST
-    elapsed_s = seen.at_s - pace.began_s
+    elapsed_s = _HEAD_START_S + seen.at_s - pace.began_s
     return max(
         _FIRST_BURST_LEAST, seen.limit, int(seen.limit_per_s / _REQUESTS_A_VIDEO * elapsed_s)
     )

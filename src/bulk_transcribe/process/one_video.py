@@ -14,7 +14,7 @@ from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.outcome import Cancelled, Failed, InDoubt, Skipped, Succeeded, VideoResult
 from bulk_transcribe.core.ports import Exporter, MetadataSource, Reporter, TranscriptStore
-from bulk_transcribe.core.stage import Stage
+from bulk_transcribe.core.stage import Stage, WaitReason
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import (
@@ -25,6 +25,7 @@ from bulk_transcribe.errors import (
     NotYetAvailableError,
     RetryableError,
     SourceBlockedError,
+    UnderWayError,
     VideoUnavailableError,
     action_for,
 )
@@ -32,6 +33,9 @@ from bulk_transcribe.process import verdict
 from bulk_transcribe.process.gauge import Gauge
 
 _log: Final = logging.getLogger(__name__)
+#: How long to wait for another run that has the same video in hand, and between two looks.
+_OTHER_RUN_S: Final = 1_800.0
+_LOOK_AGAIN_S: Final = 5.0
 
 
 class FoundTranscript(Protocol):
@@ -118,17 +122,32 @@ class OneVideo:
         if tools.gauge is not None:
             reporter = tools.gauge.watch(item.video_id, reporter)
         try:
-            return self._steps(item, reporter)
+            return self._steps_or_wait(item, reporter)
         except BulkTranscribeError as error:
             return outcome_for(error, item.video_id, tools.spent_usd)
         finally:
             if tools.gauge is not None:
                 tools.gauge.forget(item.video_id)
 
-    def _steps(self, item: VideoItem, reporter: Reporter) -> Succeeded:
+    def _steps_or_wait(self, item: VideoItem, reporter: Reporter) -> Succeeded:
+        """Take the steps; where another run has the video in hand, wait for its transcript."""
+        until_s = self._tools.clock.now_s() + _OTHER_RUN_S
+        may_know = not self._tools.refresh
+        while True:
+            try:
+                return self._steps(item, reporter, may_know=may_know)
+            except UnderWayError:
+                if self._tools.clock.now_s() >= until_s:
+                    raise
+                reporter.waiting(WaitReason.OTHER_RUN)
+                self._tools.control.sleep_s(_LOOK_AGAIN_S)
+                reporter.waiting(None)
+                may_know = True  # what the other run brings is as fresh as can be
+
+    def _steps(self, item: VideoItem, reporter: Reporter, *, may_know: bool) -> Succeeded:
         tools = self._tools
         tools.control.raise_if_halted()
-        known = None if tools.refresh else self._known(item.video_id)
+        known = self._known(item.video_id) if may_know else None
         if known is not None:
             metadata = self._stored_facts(item.video_id)
             self._tell(metadata)

@@ -12,7 +12,7 @@ from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey, Transcript
-from bulk_transcribe.errors import InDoubtError, InputError, StoreError
+from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
 from bulk_transcribe.save.database import ConflictError, Database
 from bulk_transcribe.save.tables import submissions, videos
 from bulk_transcribe.save.transcripts import put_transcript
@@ -95,6 +95,7 @@ class SubmissionLedger:
         self._database = database
         self._clock = clock
         self._session_id = session_id
+        self._made_at = clock.now()
 
     def find_open(self, key: ContentKey) -> Submission | None:
         """The submission of this content that is not settled, whoever made it; or None.
@@ -113,8 +114,9 @@ class SubmissionLedger:
         """Commit the intent of a paid request. Nothing may be sent before this returns.
 
         Raises:
-            InDoubtError: an open submission of the same content exists; `code` is "in_doubt"
-                where its answer was lost, and "in_progress" where somebody is at it.
+            InDoubtError: an open submission of the same content has lost its answer.
+            UnderWayError: somebody else is at the same content, or has stored its transcript
+                since this ledger was made: look into the store again.
             StoreError: the intent could not be written.
         """
         row = asdict(key) | {
@@ -129,21 +131,37 @@ class SubmissionLedger:
             with self._database.transaction() as connection:
                 self._settle(connection, _same(key))
                 blocking = connection.execute(_open_of(key)).mappings().first()
-                if blocking is None:
+                is_new = blocking is None and self._was_just_claimed(connection, key)
+                if blocking is None and not is_new:
                     made = connection.execute(
                         insert(submissions).values(row).returning(submissions)
                     )
                     return submission_of(made.mappings().one())
         except ConflictError as error:  # two at the same moment, where writers run side by side
-            raise _in_progress(key, "") from error
+            raise _under_way(key, "") from error
         # raised out here, so that what was settled on the way stays settled
+        if blocking is None:
+            raise _under_way(key, "")
         if blocking["state"] == _S.IN_DOUBT:
             raise InDoubtError(
                 f"A paid request for {key.video_id} was sent and its answer was lost.",
                 video_id=key.video_id,
                 next_step="Look it up at the service, then decide: adopt, resend or skip.",
             )
-        raise _in_progress(key, blocking["session_id"])
+        raise _under_way(key, blocking["session_id"])
+
+    def _was_just_claimed(self, connection: Connection, key: ContentKey) -> bool:
+        """Whether another run brought this very content home while this one was at work.
+
+        Its transcript was not there when this run looked for it, and is now.
+        """
+        query = (
+            select(submissions.c.submission_id)
+            .where(_same(key), submissions.c.state == _S.CLAIMED.value)
+            .where(submissions.c.session_id != self._session_id)
+            .where(submissions.c.ended_at >= self._made_at)
+        )
+        return connection.execute(query.limit(1)).first() is not None
 
     def mark_sent(self, submission_id: int) -> None:
         """The next thing is the POST: from here on it may have been accepted."""
@@ -398,11 +416,11 @@ def _is_in(states: Iterable[SubmissionState]) -> ColumnElement[bool]:
     return submissions.c.state.in_(sorted(state.value for state in states))
 
 
-def _in_progress(key: ContentKey, session_id: str) -> InDoubtError:
+def _under_way(key: ContentKey, session_id: str) -> UnderWayError:
     where = f" (session {session_id})" if session_id else ""
-    return InDoubtError(
-        f"A paid request for {key.video_id} is under way already{where}.",
+    return UnderWayError(
+        f"{key.video_id}: another run has it in hand{where}.",
         video_id=key.video_id,
-        next_step="Resume when it has ended: its transcript is then used here, too.",
-        code="in_progress",
+        next_step="Retry when it has ended: its transcript is then used here, too.",
+        can_retry=True,
     )

@@ -39,6 +39,7 @@ from bulk_transcribe.errors import (
     StopBatchError,
     StoreError,
     TranscriptFailedError,
+    UnderWayError,
 )
 
 NAME: Final = "deapi"
@@ -365,11 +366,10 @@ def _open_elsewhere(found: Submission) -> InDoubtError:
             video_id=video_id,
             next_step=_DOUBT_STEP,
         )
-    return InDoubtError(
+    return UnderWayError(
         f"{video_id}: another run is sending this video to deAPI right now.",
         video_id=video_id,
         next_step="Wait for the other run, then retry.",
-        code="in_progress",
         can_retry=True,
     )
 

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk_transcribe.core.jobtime import Prediction
@@ -151,6 +151,7 @@ def test_a_belief_that_begins_later_counts_from_there() -> None:
     st.lists(st.floats(min_value=20, max_value=400), min_size=10, max_size=10),
     st.integers(0, 2),
 )
+@example(1, [20.0, 20.0, 20.0, 104.0, 138.0, 278.0, 371.0, 378.0, 333.0, 199.0], 2)
 @settings(max_examples=40, deadline=None)
 def test_two_hundred_looks_a_day_last_for_ten_jobs_even_if_some_are_stuck(
     together: int, times_s: list[float], stuck: int

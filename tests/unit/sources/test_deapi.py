@@ -32,6 +32,7 @@ from bulk_transcribe.errors import (
     StoppedError,
     StoreError,
     TranscriptFailedError,
+    UnderWayError,
     VideoUnavailableError,
 )
 from bulk_transcribe.sources.deapi import SUBMIT_URGENCY, DeapiSource
@@ -311,13 +312,20 @@ def test_a_job_that_was_accepted_earlier_is_fetched_and_not_paid_again(world: Wo
     assert world.diary == ["poll", "claim"]
 
 
-@pytest.mark.parametrize("state", [STATE.IN_DOUBT, STATE.SENT, STATE.INTENDED])
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        (STATE.IN_DOUBT, InDoubtError),
+        (STATE.SENT, UnderWayError),
+        (STATE.INTENDED, UnderWayError),
+    ],
+)
 def test_what_is_in_doubt_or_in_other_hands_is_never_sent_again(
-    world: World, state: SubmissionState
+    world: World, state: SubmissionState, error: type[InDoubtError]
 ) -> None:
     for request_id in (None, "r1"):
         world.put(state, request_id)
-        with raises(InDoubtError):
+        with raises(error):
             world.fetch()
     assert world.diary == []
 
@@ -440,7 +448,7 @@ def test_an_id_that_cannot_be_noted_is_told_to_the_user(world: World) -> None:
         world.fetch()
     assert "r1" in str(caught.value)
     assert world.row.state is STATE.SENT
-    with raises(InDoubtError):
+    with raises(UnderWayError):
         world.fetch()
     assert world.posts == 1
 
