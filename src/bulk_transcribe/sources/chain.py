@@ -23,6 +23,7 @@ from bulk_transcribe.errors import (
     GaveUpError,
     InDoubtError,
     NextSourceError,
+    RetryableError,
     SourceBlockedError,
     VideoUnavailableError,
     action_for,
@@ -199,7 +200,13 @@ class SourceChain:
         except SourceBlockedError as error:
             self._rests.blocked(turn, error.retry_after_s)
             raise
-        except (GaveUpError, InDoubtError):
+        except InDoubtError as error:
+            # Sent just now and not answered: a dead line or a broken service would bring one
+            # video after the other into doubt, each of them perhaps paid for.
+            if isinstance(error.__cause__, RetryableError):
+                self._rests.troubled(turn, error.__cause__.retry_after_s)
+            raise
+        except GaveUpError:
             raise  # says nothing of the source
         except (NextSourceError, APIError):
             self._rests.worked(turn)  # an answer about the video: the source talks to us

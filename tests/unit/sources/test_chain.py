@@ -305,6 +305,39 @@ def test_an_accepted_job_ends_the_rest_before_it_is_done() -> None:
     assert source.asked == [ID]
 
 
+def _lost() -> InDoubtError:
+    """A paid request that was sent just now; its answer did not come."""
+    error = InDoubtError("the answer was lost", video_id=ID)
+    error.__cause__ = NetworkError("no answer")
+    return error
+
+
+def test_three_lost_answers_in_a_row_rest_the_paid_source() -> None:
+    """They did not: an outage of a minute brought every video that was left into doubt."""
+    scene = _Scene([NOTHING], [_lost(), _lost(), _lost(), make_transcript(ID, "deapi")])
+    for _ in range(3):
+        with pytest.raises(InDoubtError):
+            scene.fetch()
+    lost_s = scene.clock.now_s()
+
+    assert scene.fetch().source == "deapi"
+
+    assert scene.clock.now_s() - lost_s == pytest.approx(60.0)
+    assert scene.asked == (4, 4)
+
+
+def test_answers_between_lost_ones_and_old_doubts_rest_nothing() -> None:
+    old = InDoubtError("lost in an earlier run", video_id=ID)
+    answered = VideoUnavailableError("private", video_id=ID)
+    scene = _Scene([NOTHING], [_lost(), _lost(), answered, _lost(), _lost(), *[old] * 4])
+    for _ in range(9):
+        with pytest.raises(APIError):
+            scene.fetch()
+
+    assert scene.clock.now_s() == FakeClock().now_s()
+    assert scene.rests.resting() == {}
+
+
 def test_each_repeated_call_is_an_attempt_of_its_own() -> None:
     def thrice(
         _video_id: str, _reporter: Reporter, call: Callable[[], Transcript], /
