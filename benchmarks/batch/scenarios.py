@@ -39,6 +39,11 @@ def saturated() -> list[Row]:
     ]
 
 
+def steady() -> list[Row]:
+    """Long enough for a steady state: 2,500 videos at a shared limit."""
+    return [run(replace(SATURATED, name="steady", videos=2500))]
+
+
 def independent() -> list[Row]:
     """A pool per endpoint: does `auto` find out and use it?"""
     service = {"pools": "independent", "polls": "outside"}
@@ -70,7 +75,14 @@ def eta() -> list[Row]:
     """The promised time left, on lists of mixed length (30 s to 2 h)."""
     rows = [
         run(replace(MIXED, name=f"eta_{order}_seed_{seed}", order=order, seed=seed))
-        for order, seed in (("shortest-first", 1), ("shortest-first", 2), ("input", 1))
+        for order, seed in (
+            ("shortest-first", 1),
+            ("shortest-first", 2),
+            ("shortest-first", 3),
+            ("input", 1),
+            ("input", 2),
+            ("longest-first", 1),
+        )
     ]
     service = MIXED.service | {"latency": "field"}
     return [*rows, run(replace(MIXED, name="eta_field", order="shortest-first", service=service))]
@@ -113,6 +125,7 @@ SCENARIOS: Final[Mapping[str, Callable[[], list[Row]]]] = {
     for each in (
         ten_slots,
         saturated,
+        steady,
         independent,
         curve,
         two_processes,
