@@ -24,6 +24,7 @@ from typing import Any, Self
 from bulk_transcribe.app import App, InputRequest
 from bulk_transcribe.config import Settings, load
 from bulk_transcribe.core.clock import SystemClock
+from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.monitor.snapshot import Snapshot
 
 WINDOW_S = 60.0
@@ -80,6 +81,9 @@ class Outcome:
     spent_usd: str
     charged_usd: str
     time_left: dict[str, dict[str, float]]  # see `time_left_at`
+    apart_after_s: float | None  # from the first submit until pools were believed apart
+    fullest_60s_of_all: int  # requests in the fullest 60 s of all limited pools together
+    sent_by_minute: dict[str, list[int]]  # kind -> requests in each minute since the first submit
     commit: str
     seed: int
     more: dict[str, Any] = field(default_factory=dict)
@@ -149,9 +153,10 @@ def settings_for(scenario: Scenario, environment: dict[str, str], folder: Path) 
 class Watcher:
     """Takes a snapshot of the monitor twice a real second, and notes what it cost."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], pools: Callable[[], int]) -> None:
         self.samples: list[dict[str, float]] = []
         self._snapshot = snapshot
+        self._pools = pools
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -176,10 +181,16 @@ class Watcher:
                 "high_s": shot.time_left.high_s,
                 "snapshot_ms": (time.perf_counter() - asked_s) * 1000,
                 "snapshot_cpu_ms": (time.thread_time() - cpu_s) * 1000,
+                "pools": float(self._pools()),
                 "rss_mb": resident_mb(),
                 "cpu_s": cpu_used_s(),
             }
             self.samples.append({name: round(value, 2) for name, value in sample.items()})
+
+
+def pools_believed(app: App) -> int:
+    """How many pools the program believes the account has; 0 while it believes nothing."""
+    return sum(len(belief["pools"]) for belief in app.limiter_beliefs())
 
 
 def resident_mb() -> float:
@@ -208,10 +219,11 @@ def run(scenario: Scenario) -> dict[str, Any]:
             session_id = app.new_session(gathered)
             with (
                 app.engine(session_id) as engine,
-                Watcher(engine.snapshot) as watcher,
+                Watcher(engine.snapshot, lambda: pools_believed(app)) as watcher,
             ):
                 result = engine.run()
-            return asdict(_outcome(scenario, result, ledger(url), watcher.samples))
+            row = asdict(_outcome(scenario, result, ledger(url), watcher.samples))
+            return row | {"not_done": not_done(app, session_id)}
 
 
 def lower_bound_s(
@@ -242,6 +254,37 @@ def steady_part(book: Any) -> tuple[float, float]:
         for request in book["requests"]
     )
     return videos / (last_s - first_s) * 60.0, sent / videos
+
+
+def not_done(app: App, session_id: str) -> dict[str, str]:
+    """Video -> why it is not done."""
+    states = (state for _, state in app.sessions.open_session(session_id).items_and_states())
+    return {
+        state.video_id: f"{state.stage.value}: {state.error}"
+        for state in states
+        if state.stage is not Stage.DONE
+    }
+
+
+def fullest_window(times_s: Sequence[float]) -> int:
+    """The most of these moments within 60 s; they are in order."""
+    most = first = 0
+    for number, at_s in enumerate(times_s):
+        while times_s[first] <= at_s - WINDOW_S:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
+
+
+def by_minute(requests: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    """Submits and looks in each minute since the first submit."""
+    began_s = next((r["at_s"] for r in requests if r["kind"] == "submit"), 0.0)
+    minutes = [(int((r["at_s"] - began_s) // WINDOW_S), r["kind"]) for r in requests]
+    last = max((minute for minute, _ in minutes), default=-1)
+    return {
+        kind: [minutes.count((minute, kind)) for minute in range(last + 1)]
+        for kind in ("submit", "poll")
+    }
 
 
 def time_left_at(samples: list[dict[str, float]], elapsed_s: float) -> dict[str, dict[str, float]]:
@@ -307,6 +350,9 @@ def _outcome(
         commit=commit(),
         seed=scenario.seed,
         time_left=time_left_at(samples, result.elapsed_s),
+        apart_after_s=next((s["elapsed_s"] for s in samples if s["pools"] > 1), None),
+        fullest_60s_of_all=fullest_window([r["at_s"] for r in limited]),
+        sent_by_minute=by_minute(limited),
         more={"samples": thinned(samples)},
     )
 
