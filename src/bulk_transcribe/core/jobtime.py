@@ -3,10 +3,10 @@
 `estimate_processing_time_s` is the design brief's estimate. `JobTimeModel` starts from it and
 learns from every job of the batch. Its picture: a job of a video of `L` seconds ends after
 
-    (a + b · min(L, knee) + r · b · max(0, L - knee)) · noise
+    (min(u, cap) + r · max(0, u - cap)) · noise        with u = a + b · L
 
-seconds, where the noise is log-logistic. The knee is the length at which the brief's estimate
-reaches its cap; the service may well go on growing beyond it, so `r` is learned too. Nobody sees a
+seconds, where the noise is log-logistic. The cap is the brief's, a time: a faster service reaches
+it with longer videos. It may well go on growing beyond, so `r` is learned too. Nobody sees a
 job end: it was still running at one look and done at the next, so each job says only that its end
 lies in an interval. The fit maximises the probability of these intervals times a prior around the
 brief's figures. A small share of jobs may come from a far wider distribution, which takes stuck
@@ -27,7 +27,6 @@ CAP_S = 300.0
 #: The length that the design brief assumes of a video whose length is not known.
 ASSUMED_DURATION_S = 300.0
 
-_KNEE_S = (CAP_S - BASE_S) * 60 / PER_MINUTE_S  # length at which the estimate reaches its cap
 _LONGEST_S = 7 * 86_400.0  # lengths and ages beyond a week count as a week
 _SHORTEST_S = 0.05  # no job is over sooner; keeps logarithms finite
 _EXACT = 0.01  # intervals are widened to at least this share of their end: clocks are not perfect
@@ -73,7 +72,7 @@ class Sighting:
 class Prior:
     """What is believed before the first job: logarithms of (a, b, r), their spread, the noise."""
 
-    centre: _Vector = (math.log(BASE_S), math.log(PER_MINUTE_S / 60), math.log(0.3))
+    centre: _Vector = (math.log(BASE_S), math.log(PER_MINUTE_S / 60), math.log(0.05))
     spread: _Vector = (0.5, 0.4, 1.0)
     scale: float = 0.11  # logistic, in log time: a standard deviation of 20 %
     scale_spread: float = 0.5  # of its logarithm
@@ -114,8 +113,22 @@ def fit(sightings: Sequence[Sighting], prior: Prior, start: Fit | None = None) -
     if start is not None:
         found = _climb(sightings, prior, start.params, start.scale)
         if found.inliers > _TRUSTED:
-            return found
+            return _doubting_the_cap(sightings, prior, found)
     return _climb(sightings, prior, prior.centre, _ANNEALED_SCALE)
+
+
+def _doubting_the_cap(sightings: Sequence[Sighting], prior: Prior, found: Fit) -> Fit:
+    """The fit, or one with the other belief about the cap if that explains more of the jobs.
+
+    The first long videos that contradict what is believed look like outliers: no slope leads there.
+    """
+    log_a, log_b, log_r = found.params
+    if all(math.exp(log_a) + math.exp(log_b) * s.duration_s <= CAP_S for s in sightings):
+        return found
+    capped, uncapped = prior.centre[2], 0.0
+    begin = capped if log_r > (capped + uncapped) / 2 else uncapped
+    other = _climb(sightings, prior, (log_a, log_b, begin), found.scale)
+    return other if other.inliers > found.inliers else found
 
 
 class JobTimeModel:
@@ -261,10 +274,8 @@ def predict(found: Fit, duration_s: float) -> Prediction:
     medians_s = []
     for column in columns:
         for sign in (-reach, reach):
-            log_a, log_b, log_r = (
-                p + sign * step for p, step in zip(found.params, column, strict=True)
-            )
-            medians_s.append(sum(_parts_s((log_a, log_b, log_r), duration_s)))
+            here = _vector(p + sign * step for p, step in zip(found.params, column, strict=True))
+            medians_s.append(_median_s(here, duration_s)[0])
     return Prediction(tuple(medians_s), found.scale)
 
 
@@ -353,8 +364,7 @@ def _derivatives(
     scale_bend = prior.scale_spread**-2
     inliers = 0.0
     for sighting, (log_after, log_by) in zip(sightings, intervals, strict=True):
-        parts_s = _parts_s(params, sighting.duration_s)
-        median_s = sum(parts_s)
+        median_s, by_param = _median_s(params, sighting.duration_s)
         log_median = math.log(median_s)
         z_low, z_high = (log_after - log_median) / scale, (log_by - log_median) / scale
         f_low, f_high = _sigmoid(z_low), _sigmoid(z_high)
@@ -368,11 +378,6 @@ def _derivatives(
         # slope (F(high) + F(low) - 1) / scale, bend -(f(high) + f(low)) / scale².
         up = weight * (f_high + f_low - 1) / scale
         curve = weight * (d_high + d_low) / scale**2
-        by_param = (
-            parts_s[0] / median_s,
-            (parts_s[1] + parts_s[2]) / median_s,
-            parts_s[2] / median_s,
-        )
         for i in range(3):
             slope[i] += up * by_param[i]
             for j in range(3):
@@ -385,10 +390,16 @@ def _derivatives(
     return _Derivatives(_vector(slope), matrix, scale_slope, scale_bend, inliers)
 
 
-def _parts_s(params: _Vector, duration_s: float) -> _Vector:
-    """The three addends of the median time."""
+def _median_s(params: _Vector, duration_s: float) -> tuple[float, _Vector]:
+    """The median time, and the slope of its logarithm by each parameter."""
     a, b, r = (math.exp(p) for p in params)
-    return a, b * min(duration_s, _KNEE_S), r * b * max(0.0, duration_s - _KNEE_S)
+    by_length_s = b * duration_s
+    beyond_s = a + by_length_s - CAP_S
+    if beyond_s <= 0:
+        median_s = a + by_length_s
+        return median_s, (a / median_s, by_length_s / median_s, 0.0)
+    median_s = CAP_S + r * beyond_s
+    return median_s, (r * a / median_s, r * by_length_s / median_s, r * beyond_s / median_s)
 
 
 def _length_s(duration_s: float | None) -> float:

@@ -1,7 +1,8 @@
 """From states and running figures to the backlog that `eta.py` works off. Pure."""
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,7 +77,7 @@ def backlog_of(
         paid_per_s=paid_per_s,
         burst=burst,
         spread=min(1.0, _LOGISTIC_SD * expected.prediction(middle).scale),
-        doubt=outlook.doubt,
+        doubt=max(outlook.doubt, expected.doubt([state.duration_s for state in queued])),
     )
 
 
@@ -97,6 +98,15 @@ class _Expected:
             length_s = None if bucket is None else math.expm1(bucket / _BUCKETS)
             found = self._predictions[bucket] = self._model.predict(length_s)
         return found
+
+    def doubt(self, durations_s: Sequence[float | None]) -> float:
+        """Standard deviation of the time of all together, as a share: what is not learned yet.
+
+        Lengths that no job had so far may take a time of their own, all of them alike.
+        """
+        medians_s = [self.prediction(duration_s).medians_s for duration_s in durations_s]
+        totals_s = [sum(parts) for parts in zip(*medians_s, strict=True)]
+        return statistics.pstdev(totals_s) / statistics.fmean(totals_s) if totals_s else 0.0
 
     def slot_s(self, duration_s: float | None) -> float:
         """Mean time that a paid video occupies a slot."""

@@ -213,3 +213,29 @@ def test_eight_threads_may_teach_and_ask_at_once() -> None:
     assert model.jobs == 800
     assert len(answers) == 800
     assert model.quantile_s(600.0, 0.5) == pytest.approx(95, rel=0.1)
+
+
+def _after_short_videos(a: float, b: float) -> JobTimeModel:
+    model = JobTimeModel()
+    for number in range(60):
+        length_s = 30.0 + 25 * number
+        true_s = a + b * length_s
+        model.observe(length_s, done_by_s=1.02 * true_s, not_done_at_s=0.98 * true_s)
+    return model
+
+
+def test_the_cap_is_a_time_so_a_faster_service_reaches_it_with_longer_videos() -> None:
+    as_in_the_brief = _after_short_videos(15.0, 8 / 60)
+    assert as_in_the_brief.expected_s(3600.0) == pytest.approx(300.0, rel=0.1)
+    faster = _after_short_videos(16.0, 0.045)
+    assert faster.expected_s(5400.0) == pytest.approx(16 + 0.045 * 5400, rel=0.1)
+
+
+def test_a_service_without_a_cap_is_learned_from_the_first_long_videos() -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    for length_s in (3600.0, 4000.0, 4400.0, 5000.0, 5400.0, 6000.0):
+        true_s = 15 + length_s * 8 / 60
+        model.observe(length_s, done_by_s=1.02 * true_s, not_done_at_s=0.9 * true_s)
+    for _again in range(12):  # the fit is renewed every few jobs
+        model.observe(600.0, done_by_s=97.0, not_done_at_s=93.0)
+    assert model.expected_s(5400.0) == pytest.approx(15 + 5400 * 8 / 60, rel=0.15)

@@ -50,3 +50,20 @@ def test_a_video_of_unknown_length_is_less_regular() -> None:
 def test_without_any_video_there_is_nothing_left() -> None:
     nothing = backlog_of({}, replace(OUTLOOK, active=()), JobTimeModel(), NOW)
     assert (nothing.queued_s, nothing.in_flight_s, nothing.submitting_s) == ([], [], [])
+
+
+def test_lengths_that_no_job_had_so_far_make_the_range_wider() -> None:
+    model = JobTimeModel()
+    for number in range(40):
+        length_s = 60.0 + 10 * number
+        model.observe(
+            length_s, done_by_s=15 + length_s * 0.1334, not_done_at_s=14 + length_s * 0.13
+        )
+    outlook = replace(OUTLOOK, active=(), paid=frozenset())
+
+    def doubt(length_s: float) -> float:
+        waiting = {"one": replace(running(length_s), stage=Stage.QUEUED)}
+        return backlog_of(waiting, outlook, model, NOW).doubt
+
+    assert doubt(300.0) == outlook.doubt
+    assert doubt(7200.0) > 2 * outlook.doubt
