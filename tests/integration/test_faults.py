@@ -1,6 +1,7 @@
 """Everything that the paid service does wrong in a batch, and what the batch makes of it."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -72,6 +73,10 @@ def test_an_answer_that_is_lost_after_the_work_leaves_the_video_in_doubt(
     ran.check_counts()
     ran.check_paid_once()
     ran.check_requests()
+    money = ran.receipt.money
+    told_usd = money.spent_usd + money.at_risk_usd  # what was charged unheard is at risk
+    assert money.at_risk_usd > 0
+    assert abs(told_usd - ran.ledger.charged_usd) <= 3 * Decimal("0.000002")
     for state in ran.states.values():
         if state.stage is Stage.IN_DOUBT:
             assert "may have been accepted and paid" in (state.error or "")

@@ -1,6 +1,7 @@
 """The limit, as the service counts it, while whole batches run against it."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -49,12 +50,12 @@ def test_a_limit_that_is_set_too_high_is_learned_from_the_answers(
 def test_a_limit_that_nobody_tells_is_learned_from_the_first_refusals(
     world: Callable[..., World],
 ) -> None:
-    here = world(rate_limit_rpm=30, headers_on_success=False)
+    here = world(rate_limit_rpm=20, window="sliding", headers_on_success=False)
 
-    ran = here.run(links(40), max_concurrent=20, rate_limit_rpm=300)
+    ran = here.run(links(40), max_concurrent=30, rate_limit_rpm=300)
 
     assert ran.result.is_complete
-    assert 1 <= ran.ledger.refused_429 <= 25  # one crowd, and then it is known
+    assert 1 <= ran.ledger.refused_429 <= 60  # a crowd or two, and then it is known
     assert {len(ids) for ids in ran.ledger.submits.values()} == {1}
     ran.check_books()
 
@@ -74,7 +75,7 @@ def test_a_basic_account_is_asked_once_a_minute(world: Callable[..., World]) -> 
 def test_a_basic_account_waits_for_the_next_day_and_then_goes_on(
     world: Callable[..., World],
 ) -> None:
-    here = world(plan="basic", clock_speed=12_000.0)  # a day in 7 s
+    here = world(plan="basic", clock_speed=20_000.0)  # a day in 4 s
 
     ran = here.run(links(12), max_concurrent=4)
 
@@ -136,3 +137,6 @@ def test_both_versions_of_the_service_give_the_same_batch(
     ran.check_requests()
     if version == "v2":
         ran.check_money()
+    else:  # v1 does not tell what it took: the quotes stand for it, right but for rounding
+        off_usd = abs(ran.result.spent_usd - ran.ledger.charged_usd)
+        assert off_usd <= 6 * Decimal("0.000002")

@@ -11,6 +11,7 @@ from bulk_transcribe.app.engine import Engine, Shared, key_of
 from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress, silent
 from bulk_transcribe.app.limits import Limits
 from bulk_transcribe.app.parts import Clients, RequestFan
+from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.clients.captions import YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
@@ -75,8 +76,9 @@ class App:
                 self.settings, limiter=self._limits.limiter, log=self._requests, clock=self._clock
             )
             parts.callback(self._clients.close)
+            self._quotes = Quotes(self._clients.deapi)
             self._intake = Intake(
-                self.settings, self._clients, self._store, self._clock, self._control
+                self.settings, self._clients, self._store, self._clock, self._control, self._quotes
             )
             self._parts = parts.pop_all()
         return self
@@ -178,6 +180,7 @@ class App:
             clients=self._clients,
             limiter=self._limits.limiter,
             requests=self._requests,
+            quotes=self._quotes,
         )
         return Engine(shared, session, plan, refresh=refresh)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol, Self
 
 from bulk_transcribe.app.parts import Clients, RequestFan
+from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.config import Settings, Slots
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
@@ -74,6 +75,7 @@ class Shared:
     clients: Clients
     limiter: Limiter
     requests: RequestFan
+    quotes: Quotes
 
 
 class Engine:
@@ -99,6 +101,7 @@ class Engine:
         self._database = database
         self._session = session
         self._clients = shared.clients
+        self._quotes = shared.quotes
         self._limiter = limiter
         self._plan = plan
         self._refresh = refresh
@@ -287,6 +290,7 @@ class Engine:
                         control=self.control,
                         clock=self._clock,
                         model=settings.model,
+                        quote=self._quotes.of,
                     )
                 )
         if not sources:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, TextIO
 
 from bulk_transcribe.app.parts import Clients
+from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
@@ -27,8 +28,6 @@ _log: Final = logging.getLogger(__name__)
 _BATCH: Final = 500
 #: Titles and lengths hardly ever change; live states do.
 _FACTS_LAST: Final = timedelta(days=7)
-#: Lengths whose quotes give the price line, seconds.
-_QUOTED_S: Final = (60.0, 3600.0)
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -69,8 +68,10 @@ class Intake:
         store: Transcripts,
         clock: Clock,
         control: RunControl,
+        quotes: Quotes,
     ) -> None:
         self._settings = settings
+        self._quotes = quotes
         self._control = control
         self._clients = clients
         self._store = store
@@ -163,19 +164,8 @@ class Intake:
         return facts
 
     def _price(self) -> PriceCurve | None:
-        """The price line through two quotes; None where it cannot be had."""
-        deapi = self._clients.deapi
-        if deapi is None or "deapi" not in self._settings.sources:
-            return None
-        try:
-            low, high = (deapi.price_usd(length_s, Ticket()) for length_s in _QUOTED_S)
-        except BulkTranscribeError as error:
-            _log.warning("no quote: %s", error.message)
-            return None
-        per_second = (high - low) / Decimal(str(_QUOTED_S[1] - _QUOTED_S[0]))
-        return PriceCurve(
-            base_usd=low - per_second * Decimal(str(_QUOTED_S[0])), per_second_usd=per_second
-        )
+        """The price line; None where it cannot be had or nothing is to be paid."""
+        return self._quotes.curve() if "deapi" in self._settings.sources else None
 
     def _balance(self) -> Decimal | None:
         deapi = self._clients.deapi
