@@ -239,3 +239,26 @@ def test_a_service_that_garbles_every_submit_is_not_fed_the_whole_batch(
     ran.check_counts()
     ran.check_paid_once()
     ran.check_requests()
+
+
+def test_files_that_were_deleted_are_written_again_by_resume(
+    world: Callable[..., World],
+) -> None:
+    here = world()
+    first = here.run(links(6))
+    files = sorted((here.folder / "out").glob("*(vid*"))
+    before = {path.name: path.read_bytes() for path in files}
+    for path in files[:3]:
+        path.unlink()
+    kept_at_ns = files[-1].stat().st_mtime_ns
+
+    ran = here.run(session_id=first.session_id)
+
+    assert ran.result.is_complete
+    assert ran.result.restored == 2  # two files each: one video lost both, the other one
+    after = {path.name: path.read_bytes() for path in (here.folder / "out").glob("*(vid*")}
+    assert after.keys() == before.keys()
+    assert {n for n in after if n.endswith(".txt") and after[n] != before[n]} == set()
+    assert files[-1].stat().st_mtime_ns == kept_at_ns  # what was there was not touched
+    assert ran.ledger.charged_usd == first.ledger.charged_usd
+    ran.check_paid_once()

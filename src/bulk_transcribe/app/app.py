@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
 from bulk_transcribe.app.engine import Engine, Shared, key_of
+from bulk_transcribe.app.files import Written, write_files
 from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress, silent
 from bulk_transcribe.app.limits import Limits
 from bulk_transcribe.app.parts import Clients, RequestFan
@@ -186,8 +187,8 @@ class App:
 
     def export(
         self, session_id: str, *, out: Path | None, formats: tuple[str, ...] | None
-    ) -> tuple[int, int]:
-        """Write a session's files again from the store; videos written, and without a transcript.
+    ) -> Written:
+        """Write a session's files again from the store.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -197,18 +198,9 @@ class App:
         folder = (out or Path(stored.get("out", self.settings.out))).absolute()
         names = formats or tuple(stored.get("formats", self.settings.formats))
         exporter = FileExporter(folder, names, clock=self._clock)
-        written = missing = 0
-        for item, state in session.items_and_states():
-            source = state.source if state.stage is Stage.DONE else None
-            transcript = self._store.find_newest(item.video_id, source)
-            if transcript is None:
-                missing += 1
-                continue
-            facts = self._store.find_metadata([item.video_id]).get(item.video_id)
-            exporter.write(item, facts, transcript)
-            written += 1
+        written = write_files(session, self._store, exporter)
         write_session_files(session, folder)
-        return written, missing
+        return written
 
     def spent_usd(self, session_id: str) -> Decimal:
         """What a session has cost so far."""

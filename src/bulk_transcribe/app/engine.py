@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, Self
 
+from bulk_transcribe.app.files import restore_files
 from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.config import Settings, Slots
@@ -178,6 +179,7 @@ class Engine:
         self._exporter.prepare()
         self._ledger.settle_orphans()
         plan = self._plan(self)
+        restored = restore_files(self._session, self._store, self._exporter)
         self._show(plan)
         stopped_by: BulkTranscribeError | None = None
         result: BatchResult | None = None
@@ -199,6 +201,7 @@ class Engine:
             elapsed_s=result.elapsed_s if result else 0.0,
             stopped_by=stopped_by,
             was_interrupted=interrupted,
+            restored=restored.videos,
         )
 
     def _show(self, plan: BatchPlan) -> None:

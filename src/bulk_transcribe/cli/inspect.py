@@ -114,11 +114,12 @@ def export(
     """Write a session's files again, from the store alone."""
     with _reading(settings) as app:
         session_id = app.session_id(session)
-        written, missing = app.export(session_id, out=out, formats=formats)
+        written = app.export(session_id, out=out, formats=formats)
+        missing = written.without_transcript
         if as_json:
-            print_json({"session": session_id, "written": written, "missing": missing})
+            print_json({"session": session_id, "written": written.videos, "missing": missing})
         else:
-            print(f"Wrote the files of {count(written, 'video')}.")
+            print(f"Wrote the files of {count(written.videos, 'video')}.")
             if missing:
                 print(f"{count(missing, 'video')} of this session have no transcript yet.")
     return _SOME_NOT if missing else _DONE

@@ -139,7 +139,7 @@ def picture(snapshot: Snapshot, *, limit: int, rows: int) -> RenderableType:
     bar.add_row(
         ProgressBar(total=1.0, completed=snapshot.fraction, width=_BAR_WIDTH),
         f"{snapshot.fraction:.0%}",
-        f"{totals.finished} of {totals.total}",
+        f"{_ended(totals)} of {totals.total}",
         left_text(snapshot),
     )
     per_min = "-" if snapshot.videos_per_min is None else f"{snapshot.videos_per_min:.1f}"
@@ -176,8 +176,9 @@ def active_table(snapshot: Snapshot, rows: int) -> Table:
 
 def left_text(snapshot: Snapshot) -> str:
     """How long it will take, as a range."""
-    if snapshot.totals.finished == snapshot.totals.total:
-        return "done"
+    totals = snapshot.totals
+    if totals.finished == totals.total:
+        return "stopped" if totals.cancelled else "at its end"
     left = snapshot.time_left
     return f"{time_range(left.low_s, left.high_s)} left"
 
@@ -188,7 +189,7 @@ def counts_text(totals: Totals) -> str:
         (totals.failed, "failed"),
         (totals.skipped, "skipped"),
         (totals.in_doubt, "in doubt"),
-        (totals.cancelled, "cancelled"),
+        (totals.cancelled, "left for later"),
         (totals.active, "active"),
         (totals.queued, "waiting"),
     )
@@ -199,15 +200,20 @@ def summary_line(snapshot: Snapshot) -> str:
     """One plain line: where the batch is."""
     totals = snapshot.totals
     return (
-        f"{totals.finished} of {totals.total} finished: {counts_text(totals)}; "
+        f"{_ended(totals)} of {totals.total} finished: {counts_text(totals)}; "
         f"{left_text(snapshot)}; spent {money(snapshot.spent_usd)}"
     )
+
+
+def _ended(totals: Totals) -> int:
+    """Videos that will not be touched again; those left for later will be, by resume."""
+    return totals.finished - totals.cancelled
 
 
 def end_line(state: VideoState) -> str:
     """One plain line: how a video ended."""
     title = one_line(state.title or "", 70)
-    how = state.stage.value.replace("_", " ")
+    how = "later" if state.stage is Stage.CANCELLED else state.stage.value.replace("_", " ")
     where = f" ({state.source})" if state.stage is Stage.DONE and state.source else ""
     why = f": {one_line(state.error, 200)}" if state.error else ""
     return f"{how}{where}  {state.video_id}  {title}{why}".rstrip()

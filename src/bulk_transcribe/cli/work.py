@@ -199,7 +199,7 @@ def _watch(engine: Engine, look: Look, *, limit: int) -> BatchResult:
 def _exit_code(result: BatchResult, problems: int) -> int:
     if result.stopped_by is not None:
         return _STOPPED
-    if result.was_interrupted:
+    if result.was_interrupted and not result.is_complete:
         return _INTERRUPTED
     return _DONE if result.is_complete and not problems else _SOME_NOT
 
@@ -215,6 +215,7 @@ def _result_json(result: BatchResult, requests: int, problems: int | None) -> di
         "cancelled": totals.cancelled + totals.queued + totals.active,
         "in_doubt": totals.in_doubt,
         "requests": requests,
+        "restored": result.restored,
         "spent_usd": str(result.spent_usd),
         "elapsed_s": round(result.elapsed_s, 3),
         "stopped_by": result.stopped_by.code if result.stopped_by else None,
@@ -231,6 +232,9 @@ def _print_end(console: Console, app: App, result: BatchResult) -> None:
         f"{count(totals.total, 'video')}: {counts_text(totals)} in {took}, spent {spent}."
     )
     console.print(f"Files: {info.out_dir}", markup=False)
+    if result.restored:
+        gone = count(result.restored, "finished video")
+        console.print(f"Written again, because files were gone: {gone}.")
     if totals.failed or totals.skipped or totals.in_doubt:
         console.print(f"Why: bulk-transcribe status {result.session_id}")
     if totals.cancelled + totals.queued + totals.active:

@@ -129,7 +129,8 @@ class BatchResult:
     """How a run ended.
 
     `stopped_by` is the error that ended the batch early (bad key, no credit, full disk), if any;
-    `was_interrupted` is True when somebody asked it to stop.
+    `was_interrupted` is True when somebody asked it to stop. `restored` counts finished videos whose
+    files were gone and have been written again.
     """
 
     session_id: str
@@ -139,6 +140,7 @@ class BatchResult:
     elapsed_s: float = 0.0
     stopped_by: BulkTranscribeError | None = None
     was_interrupted: bool = False
+    restored: int = 0
 
     @property
     def is_complete(self) -> bool:

@@ -80,17 +80,26 @@ class FileExporter:
         Raises:
             OutputError: disk full, read-only, or no permission.
         """
-        with self._lock:
-            stem = self._prepared().stem(item.video_id, best_title(item, metadata))
-        paths = []
-        for name in self._formats:
-            path = self.out_dir / f"{stem}.{name}"
+        paths = self._paths(item, metadata)
+        for name, path in zip(self._formats, paths, strict=True):
             text = self._text(name, item, metadata, transcript)
             with atomic_file(path) as file:
                 file.write(text)
-            paths.append(path)
         sync_folder(self.out_dir)
-        return tuple(paths)
+        return paths
+
+    def has_all(self, item: VideoItem, metadata: VideoMetadata | None) -> bool:
+        """Whether every wanted file of the video is there, as this program or a person left it.
+
+        Raises:
+            OutputError: the folder cannot be read or made.
+        """
+        return all(path.is_file() for path in self._paths(item, metadata))
+
+    def _paths(self, item: VideoItem, metadata: VideoMetadata | None) -> tuple[Path, ...]:
+        with self._lock:
+            stem = self._prepared().stem(item.video_id, best_title(item, metadata))
+        return tuple(self.out_dir / f"{stem}.{name}" for name in self._formats)
 
     def _prepared(self) -> FileNames:
         if self._names is None:

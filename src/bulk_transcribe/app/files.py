@@ -1,0 +1,69 @@
+"""A session's files written again from the store."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from bulk_transcribe.core.stage import Stage, VideoState
+from bulk_transcribe.core.video import VideoItem, VideoMetadata
+from bulk_transcribe.save.export.exporter import FileExporter
+from bulk_transcribe.save.session import Session
+from bulk_transcribe.save.transcripts import Transcripts
+
+#: Videos whose facts are read at once.
+_PORTION: Final = 500
+
+_Row = tuple[VideoItem, VideoState, VideoMetadata | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How many videos got their files, and how many have no transcript to write."""
+
+    videos: int = 0
+    without_transcript: int = 0
+
+
+def write_files(session: Session, store: Transcripts, exporter: FileExporter) -> Written:
+    """Write the files of every video that has a transcript, replacing what is there.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    return _write(_rows(session, store), store, exporter)
+
+
+def restore_files(session: Session, store: Transcripts, exporter: FileExporter) -> Written:
+    """Write the files of finished videos that are gone from the folder; the rest stays untouched.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    gone = (
+        (item, state, facts)
+        for item, state, facts in _rows(session, store)
+        if state.stage is Stage.DONE and not exporter.has_all(item, facts)
+    )
+    return _write(gone, store, exporter)
+
+
+def _write(rows: Iterable[_Row], store: Transcripts, exporter: FileExporter) -> Written:
+    written = missing = 0
+    for item, state, facts in rows:
+        source = state.source if state.stage is Stage.DONE else None
+        transcript = store.find_newest(item.video_id, source)
+        if transcript is None:
+            missing += 1
+            continue
+        exporter.write(item, facts, transcript)
+        written += 1
+    return Written(videos=written, without_transcript=missing)
+
+
+def _rows(session: Session, store: Transcripts) -> Iterator[_Row]:
+    rows = session.items_and_states()
+    while portion := list(islice(rows, _PORTION)):
+        facts = store.find_metadata([item.video_id for item, _ in portion])
+        for item, state in portion:
+            yield item, state, facts.get(item.video_id)
