@@ -129,8 +129,8 @@ class BatchResult:
     """How a run ended.
 
     `stopped_by` is the error that ended the batch early (bad key, no credit, full disk), if any;
-    `was_interrupted` is True when somebody asked it to stop. `restored` counts finished videos whose
-    files were gone and have been written again.
+    `was_interrupted` is True when somebody asked it to stop. `restored` counts finished
+    videos whose files were gone and have been written again.
     """
 
     session_id: str
