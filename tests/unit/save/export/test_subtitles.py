@@ -36,6 +36,40 @@ def test_cues_are_in_order_never_two_at_once_and_no_word_is_lost(segments: list[
     assert all("\n\n" not in cue.text and cue.text.strip() for cue in shown)
 
 
+long_words = st.lists(st.text("abcdefgh", min_size=1, max_size=14), min_size=1, max_size=60)
+
+
+@given(long_words, st.floats(3.0, 40.0))
+def test_what_is_too_long_for_a_screen_is_divided(said: list[str], lasts_s: float) -> None:
+    shown = cues(transcript([Segment(5.0, 5.0 + lasts_s, " ".join(said))]), duration_s=None)
+    lines = [line for cue in shown for line in cue.text.split("\n")]
+    assert all(len(line) <= 42 for line in lines)
+    assert all(len(cue.text.split("\n")) <= 2 for cue in shown)
+    assert " ".join(lines).split() == said  # no word is cut, none is lost
+    assert (shown[0].start_ms, shown[-1].end_ms) == (5_000, round(1000 * (5.0 + lasts_s)))
+    assert all(one.end_ms == other.start_ms for one, other in pairwise(shown))
+
+
+def test_a_divided_line_takes_its_share_of_the_time() -> None:
+    text = "one two three four five six seven eight nine ten " * 4
+    shown = cues(transcript([Segment(0.0, 10.0, text)]), duration_s=None)
+    characters = sum(len(cue.text) for cue in shown)
+    for cue in shown:
+        assert abs(cue.end_ms - cue.start_ms - 10_000 * len(cue.text) / characters) <= 1
+    assert [len(cue.text.split("\n")) for cue in shown] == [2, 2, 2]
+
+
+def test_a_text_without_spaces_is_divided_too() -> None:
+    shown = cues(transcript([Segment(0.0, 9.0, "字" * 100)]), duration_s=None)
+    assert {len(line) for cue in shown for line in cue.text.split("\n")} <= set(range(1, 43))
+    assert letters("".join(cue.text for cue in shown)) == "字" * 100
+
+
+def test_a_moment_too_short_to_be_divided_stays_one_cue() -> None:
+    shown = cues(transcript([Segment(0.0, 0.001, "word " * 40)]), duration_s=None)
+    assert [(cue.start_ms, cue.end_ms) for cue in shown] == [(0, 1)]
+
+
 def plain(text: str) -> str:
     return text.replace("\\N", "\n").replace("\\n", "\n")
 
