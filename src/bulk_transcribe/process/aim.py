@@ -39,7 +39,7 @@ _RESERVED = 2.0  # of today's looks at an overdue job, for looks that met troubl
 _BEYOND = 1.02
 _LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
 _FEW = 1  # so many jobs may have all of the limit, also at the end of a batch
-_LOOKS_AT_THE_END = 20  # a job, at most, when no other waits for its slot: found within seconds
+_LOOKS_AT_THE_END = 12  # a job, at most, when no other waits for its slot: found within seconds
 
 
 class EndBelief(Protocol):
