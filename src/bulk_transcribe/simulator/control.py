@@ -28,7 +28,9 @@ class Control:
         ]
 
     async def _health(self, _request: Request) -> Response:
-        return JSONResponse({"ok": True, "now_s": self._state.clock.now_s()})
+        """The clock, and how many requests are held (`Faults.hold`)."""
+        state = self._state
+        return JSONResponse({"ok": True, "now_s": state.clock.now_s(), "held": state.held})
 
     async def _ledger(self, request: Request) -> Response:
         """The ledger as JSON, amounts as text. `requests=0` leaves the requests out."""

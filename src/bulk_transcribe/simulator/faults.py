@@ -12,6 +12,7 @@ Rate = float | int | bool
 
 CaptionsBlock = Literal["429", "bot", "recaptcha"]
 LimitType = Literal["minute", "daily"]
+HoldPoint = Literal["before_work", "before_answer"]
 
 _API: Final = ("submit", "poll", "price", "account")
 _YOUTUBE: Final = ("watch", "player", "timedtext")
@@ -26,6 +27,7 @@ _STRIKES: Final[Mapping[str, tuple[str, ...]]] = {
     "drop_answer_after": ("submit",),
     "storm_429": ("submit", "poll", "price"),
     "captions_garbage": _YOUTUBE,
+    "hold": ("submit",),
 }
 KINDS: Final = (*_API, "download", "data_api", *_YOUTUBE, "other")
 _RATES: Final = (
@@ -74,6 +76,8 @@ class Faults:
         spend_credit: The account counts as empty.
         expire_urls_now: All result addresses given out so far are dead; turns itself off.
         network_down: Every connection is closed.
+        hold: Requests wait at this point until it is None again: read but not worked on, or
+            worked on but not answered. What still waits when the network goes down is lost.
         quota_exceeded: The Data API's quota is spent.
         only: Fault -> kinds of requests that it strikes, in place of its usual ones.
 
@@ -104,6 +108,7 @@ class Faults:
     spend_credit: bool = False
     expire_urls_now: bool = False
     network_down: bool = False
+    hold: HoldPoint | None = None
     quota_exceeded: bool = False
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -204,6 +209,10 @@ _FITS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "captions_blocked": (
         lambda v: v is None or v in get_args(CaptionsBlock),
         "429, bot, recaptcha or null",
+    ),
+    "hold": (
+        lambda v: v is None or v in get_args(HoldPoint),
+        "before_work, before_answer or null",
     ),
     "failing_code": (lambda v: isinstance(v, str) and bool(v), "a word"),
     "a switch": (lambda v: isinstance(v, bool), "true or false"),

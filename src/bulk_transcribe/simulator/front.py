@@ -17,12 +17,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bulk_transcribe.simulator.control import Control
 from bulk_transcribe.simulator.desk import Desk, Service
-from bulk_transcribe.simulator.faults import Faults
+from bulk_transcribe.simulator.faults import Faults, HoldPoint
 from bulk_transcribe.simulator.messages import Asked, lower_names
 from bulk_transcribe.simulator.seeded import between, share
 from bulk_transcribe.simulator.state import State
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+#: Real seconds between two looks at whether a held request may go on.
+_LOOK_EVERY_S: Final = 0.002
 #: Linger for no time: closing sends a reset, as a broken connection does.
 _RESET: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
@@ -106,10 +108,12 @@ class Front:
             return Cut(self._connections)
         before_s, after_s = self._delays_s(asked)
         await self._sleep(before_s)
+        if await self._hold("before_work", service.kind):
+            return Cut(self._connections)
         with self._state.lock:
             answer, held_back_s = self._desk.answer(asked, service)
         await self._sleep(after_s + held_back_s)
-        if answer.reset:
+        if await self._hold("before_answer", service.kind) or answer.reset:
             return Cut(self._connections)
         return Response(
             answer.body,
@@ -117,6 +121,17 @@ class Front:
             headers=dict(answer.headers),
             media_type=answer.content_type,
         )
+
+    async def _hold(self, point: HoldPoint, kind: str) -> bool:
+        """Wait while requests are held at this point; whether the network was lost meanwhile."""
+        faults = self._state.faults
+        if faults.hold != point or not faults.strikes("hold", kind):
+            return False
+        self._state.held += 1
+        while faults.hold == point and not faults.network_down:  # noqa: ASYNC110 -- set by threads
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._state.held -= 1
+        return faults.network_down
 
     def _delays_s(self, asked: Asked) -> tuple[float, float]:
         """The network's delay before the server counts this request, and after."""

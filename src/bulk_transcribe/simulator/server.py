@@ -79,6 +79,8 @@ class Simulator:
     def start(self) -> None:
         """Listen and return once requests are answered. A second start does nothing.
 
+        Started again after a stop it knows what it knew, and listens where it did before.
+
         Raises:
             OSError: the port is taken.
             RuntimeError: the server did not come up.
@@ -87,6 +89,7 @@ class Simulator:
             return
         listener = socket.create_server(self._address, backlog=2048)
         host, port = listener.getsockname()[:2]
+        self._address = (host, port)
         self._state.base_url = f"http://{host}:{port}"
         try:
             self._running = _Running(self._state, listener)

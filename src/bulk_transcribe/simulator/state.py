@@ -27,6 +27,7 @@ class State:
         self.now_s = clock.now_s()  # when the request in hand was counted
         self.base_url = ""  # set when the address is known
         self.url_generation = 0  # result addresses of earlier generations are dead
+        self.held = 0  # requests that wait at a point (`Faults.hold`)
         self._visits: Counter[tuple[str, str]] = Counter()
 
     def visit(self, kind: str, subject: str) -> int:

@@ -14,6 +14,7 @@ import requests
 
 from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.simulator import Faults, Ledger, Simulator, SimulatorConfig, serve
+from bulk_transcribe.simulator.faults import HoldPoint
 from bulk_transcribe.testing import FakeClock
 from tests.unit.simulator.asking import HEADERS, V1, V2
 
@@ -153,7 +154,53 @@ def test_the_balance_can_be_set_by_other_processes(running: Simulator) -> None:
 
 
 def test_health_is_the_clock(running: Simulator) -> None:
-    assert _control(running, "health") == (200, {"ok": True, "now_s": running.clock.now_s()})
+    wanted = {"ok": True, "now_s": running.clock.now_s(), "held": 0}
+    assert _control(running, "health") == (200, wanted)
+
+
+@pytest.mark.parametrize(("point", "jobs_meanwhile"), [("before_work", 0), ("before_answer", 1)])
+def test_a_request_is_held_at_a_point_and_goes_on_from_there(
+    running: Simulator,
+    faults: Faults,
+    session: requests.Session,
+    point: HoldPoint,
+    jobs_meanwhile: int,
+) -> None:
+    before = len(running.ledger().jobs)
+    faults.hold = point
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(session.post, f"{running.url}{V1}/vid2txt", json=SUBMIT)
+        _until_held(running)
+        assert len(running.ledger().jobs) == before + jobs_meanwhile
+        assert session.get(f"{running.url}{V2}/models").status_code == 200  # only submits wait
+        faults.hold = None
+        assert reply.result(10).status_code == 200
+    assert len(running.ledger().jobs) == before + 1
+    assert _control(running, "health")[1]["held"] == 0
+
+
+def test_what_is_held_before_the_work_is_lost_with_the_network(
+    running: Simulator, faults: Faults, session: requests.Session
+) -> None:
+    before = len(running.ledger().jobs)
+    faults.hold = "before_work"
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(session.post, f"{running.url}{V1}/vid2txt", json=SUBMIT)
+        _until_held(running)
+        faults.network_down = True
+        with pytest.raises(requests.ConnectionError):
+            reply.result(10)
+    assert len(running.ledger().jobs) == before
+
+
+def _until_held(running: Simulator) -> None:
+    """Real time: the request comes from a thread over a socket."""
+    pause = threading.Event()
+    for _ in range(2_000):
+        if _control(running, "health")[1]["held"]:
+            return
+        pause.wait(0.005)
+    pytest.fail("nothing was held")
 
 
 def test_looking_is_not_noted(running: Simulator) -> None:
@@ -195,6 +242,11 @@ def test_a_stopped_server_is_gone_but_its_ledger_stays(session: requests.Session
     with pytest.raises(requests.ConnectionError):
         session.get(f"{url}{V2}/jobs/x")
     assert simulator.ledger().counts == {"poll": 1}
+    simulator.start()
+    assert simulator.url == url  # whoever knew the address finds it again
+    session.get(f"{url}{V2}/jobs/x")
+    simulator.stop()
+    assert simulator.ledger().counts == {"poll": 2}
     assert not [t for t in threading.enumerate() if t.name == "simulator" and t.daemon is False]
 
 
