@@ -1,10 +1,11 @@
 """From arguments to a plan: read the inputs, ask for facts in batches, look up what is known."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, TextIO
 
 from bulk_transcribe.app.parts import Clients
@@ -38,12 +39,14 @@ def silent(_what: str, _done: int, _of: int | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class InputRequest:
-    """What the user wants transcribed, as typed."""
+    """What the user wants transcribed, as typed; see `collect` for each."""
 
     arguments: tuple[str, ...] = ()
     limit: int | None = None
     since: date | None = None
     url_column: str | None = None
+    columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    most_problems: int | None = None
     prefer_playlist: bool = False
     strict: bool = False
 
@@ -90,6 +93,8 @@ class Intake:
             since=request.since,
             prefer="playlist" if request.prefer_playlist else "video",
             url_column=request.url_column,
+            columns=request.columns,
+            most_problems=request.most_problems,
             strict=request.strict,
             on_progress=lambda what, done: progress(what, done, None),
             wait=self._control.sleep_s,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TextIO
 
 from bulk_transcribe.clients.safe_text import short
@@ -31,6 +32,7 @@ _TELL_EVERY: Final = 50
 _PAUSES_S: Final = (2.0, 8.0)
 #: Nobody waits longer than this for one list, whatever the service says.
 _LONGEST_PAUSE_S: Final = 60.0
+_NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 #: What may go wrong with one list while others can still be read.
 _LIST_TROUBLE: Final = (
     InputError,
@@ -71,6 +73,8 @@ def collect(  # noqa: PLR0913 -- the input options of the command line, each by 
     since: date | None = None,
     prefer: Prefer = "video",
     url_column: str | None = None,
+    columns: Mapping[str, str] = _NO_COLUMNS,
+    most_problems: int | None = None,
     strict: bool = False,
     on_progress: OnProgress = _silent,
     wait: Callable[[float], None] | None = None,
@@ -90,22 +94,25 @@ def collect(  # noqa: PLR0913 -- the input options of the command line, each by 
             that are named one by one stay: whoever names them wants them.
         prefer: What a watch link that also names a playlist stands for.
         url_column: Spreadsheet column or JSON field of the links.
+        columns: The same for single arguments, by argument.
+        most_problems: Give up when there are more, which is a wrong file; None bears any number.
         strict: Raise the first problem instead of collecting it.
         on_progress: Told from time to time what is read and how many videos there are.
         wait: Waits so many seconds before a list that broke off is asked for again, twice at
             most; None asks once.
 
     Raises:
-        InputError: the first problem, with `strict`.
+        InputError: the first problem, with `strict`; or more than `most_problems`.
         AuthError, StoppedError: no further list could be read either.
         RetryableError, SourceBlockedError: a list failed, with `strict`.
     """
-    basket = _Basket(limit=limit, strict=strict)
+    basket = _Basket(limit=limit, strict=strict, most_problems=most_problems)
     lists = _Lists(listing, limit=limit, since=since, wait=wait)
     for number, argument in enumerate(arguments, start=1):
         if basket.is_full:
             break
-        for entry in _read_argument(argument, number, stdin, url_column, prefer):
+        column = columns.get(argument, url_column)
+        for entry in _read_argument(argument, number, stdin, column, prefer):
             if isinstance(entry, Problem):
                 basket.add_problem(entry)
             else:
@@ -261,9 +268,10 @@ class _Lists:
 class _Basket:
     """Videos by id, problems and duplicates in the order in which they came."""
 
-    def __init__(self, *, limit: int | None, strict: bool) -> None:
+    def __init__(self, *, limit: int | None, strict: bool, most_problems: int | None) -> None:
         self._limit = limit
         self._strict = strict
+        self._most_problems = most_problems
         self.items: dict[str, VideoItem] = {}
         self._problems: list[Problem] = []
         self._duplicates: list[Duplicate] = []
@@ -286,6 +294,13 @@ class _Basket:
     def add_problem(self, problem: Problem) -> None:
         if self._strict:
             raise problem.as_error()
+        if self._most_problems is not None and len(self._problems) >= self._most_problems:
+            raise InputError(
+                f"More than {self._most_problems:,} lines are not links; the last one: "
+                f"{problem.place}.",
+                next_step="Check whether this is the right file, or the right column.",
+                code="too_many_problems",
+            )
         self._problems.append(problem)
 
     def add_list_trouble(

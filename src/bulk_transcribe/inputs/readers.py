@@ -98,6 +98,11 @@ def missing_file(path: str) -> InputError:
     )
 
 
+def readable_suffixes() -> tuple[str, ...]:
+    """The endings of files that can be read, such as ".csv"."""
+    return tuple(_READERS)
+
+
 def is_known_suffix(suffix: str) -> bool:
     """Whether files that end so are meant for us, or nearly."""
     return suffix.lower() in _READERS or suffix.lower() in _NEARLY

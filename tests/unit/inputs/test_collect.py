@@ -293,3 +293,19 @@ def test_a_long_list_with_every_video_twice_takes_no_time(
     (tmp_path / "list.txt").write_text("\n".join([make(n) for n in range(3000)] * 2))
     found = collect([str(tmp_path / "list.txt")])
     assert (len(found.items), len(found.duplicates)) == (3000, 3000)
+
+
+def test_each_argument_may_have_a_column_of_its_own(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text(f"first,second\nhttps://youtu.be/{A},https://youtu.be/{B}\n")
+    two.write_text(f"link,other\nhttps://youtu.be/{C},https://youtu.be/{B}\n")
+    found = collect([str(one), str(two)], columns={str(one): "second"})
+    assert ids(found) == [B, C]
+
+
+def test_a_wrong_file_is_given_up_after_so_many_problems() -> None:
+    lines = "not a link\n" * 4
+    assert len(collect(["-"], stdin=io.StringIO(lines), most_problems=4).problems) == 4
+    with pytest.raises(InputError, match="More than 3 lines") as caught:
+        collect(["-"], stdin=io.StringIO(lines), most_problems=3)
+    assert caught.value.code == "too_many_problems"
