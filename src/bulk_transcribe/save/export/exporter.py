@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from bulk_transcribe.core.clock import Clock
@@ -82,7 +83,14 @@ class FileExporter:
         """
         paths = self._paths(item, metadata)
         for name, path in zip(self._formats, paths, strict=True):
-            text = self._text(name, item, metadata, transcript)
+            text = file_text(
+                name,
+                item,
+                metadata,
+                transcript,
+                transcribed_at=self._clock.now(),
+                tags=self._tags,
+            )
             with atomic_file(path) as file:
                 file.write(text)
         sync_folder(self.out_dir)
@@ -111,24 +119,27 @@ class FileExporter:
             )
         return self._names
 
-    def _text(
-        self,
-        name: str,
-        item: VideoItem,
-        metadata: VideoMetadata | None,
-        transcript: Transcript,
-    ) -> str:
-        now = self._clock.now()
-        duration_s = (metadata.duration_s if metadata else None) or item.duration_s
-        match name:
-            case "md":
-                return to_markdown(item, metadata, transcript, transcribed_at=now, tags=self._tags)
-            case "srt":
-                return to_srt(cues(transcript, duration_s=duration_s))
-            case "vtt":
-                return to_vtt(cues(transcript, duration_s=duration_s))
-            case "txt":
-                parts = paragraphs(transcript.segments, transcript.text)
-                return "".join(f"{part.text}\n\n" for part in parts).rstrip("\n") + "\n"
-            case _:
-                return to_json(item, metadata, transcript, transcribed_at=now)
+
+def file_text(
+    name: str,
+    item: VideoItem,
+    metadata: VideoMetadata | None,
+    transcript: Transcript,
+    *,
+    transcribed_at: datetime,
+    tags: Sequence[str] = ("transcript",),
+) -> str:
+    """What stands in a video's file of the format `name`, one of `FORMATS`."""
+    duration_s = (metadata.duration_s if metadata else None) or item.duration_s
+    match name:
+        case "md":
+            return to_markdown(item, metadata, transcript, transcribed_at=transcribed_at, tags=tags)
+        case "srt":
+            return to_srt(cues(transcript, duration_s=duration_s))
+        case "vtt":
+            return to_vtt(cues(transcript, duration_s=duration_s))
+        case "txt":
+            parts = paragraphs(transcript.segments, transcript.text)
+            return "".join(f"{part.text}\n\n" for part in parts).rstrip("\n") + "\n"
+        case _:
+            return to_json(item, metadata, transcript, transcribed_at=transcribed_at)
