@@ -394,6 +394,23 @@ def simulate(
     )
 
 
+@app.command(epilog="Example: bulk-transcribe ui --port 8600 --no-browser")
+def ui(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 8501,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; with this one, only this machine can reach it."),
+    ] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+) -> None:
+    """Open the page: start batches, watch and steer them. Ctrl-C ends the page, never a run."""
+    from bulk_transcribe.cli import ui as page
+
+    loaded = options.settings(context)
+    raise typer.Exit(page.run(loaded.settings, host=host, port=port, opens_browser=not no_browser))
+
+
 @app.command(epilog="Example: bulk-transcribe doctor")
 def doctor(context: typer.Context, as_json: options.Json = False) -> None:
     """Check keys, balance, reachability, versions, database and disk; says what to do."""

@@ -218,11 +218,15 @@ class Session:
             offset: How many to leave out at the beginning.
             limit: How many at most; None takes all.
         """
-        key = _SORT_COLUMNS[sort]
-        order = key.desc() if descending else key.asc()
         query = (
-            self._matching(select(videos), stages, search)
-            .order_by(order.nulls_last(), videos.c.position)
+            table_query(
+                list(videos.c),
+                self.session_id,
+                stages=stages,
+                search=search,
+                sort=sort,
+                descending=descending,
+            )
             .offset(offset)
             .limit(limit)
         )
@@ -447,19 +451,7 @@ class Session:
     def _matching(
         self, query: Select[Any], stages: Iterable[Stage] | None, search: str
     ) -> Select[Any]:
-        query = query.where(videos.c.session_id == self.session_id)
-        if stages is not None:
-            query = query.where(videos.c.stage.in_([stage.value for stage in stages]))
-        if search:
-            query = query.where(
-                or_(
-                    *(
-                        column.icontains(storable(search), autoescape=True)
-                        for column in (videos.c.title, videos.c.video_id, videos.c.item_channel)
-                    )
-                )
-            )
-        return query
+        return _matching(query, self.session_id, stages, search)
 
 
 _SORT_COLUMNS: Mapping[VideoSort, ColumnElement[Any]] = {
@@ -470,6 +462,40 @@ _SORT_COLUMNS: Mapping[VideoSort, ColumnElement[Any]] = {
     VideoSort.SINCE: videos.c.since_at,
     VideoSort.FINISHED: videos.c.finished_at,
 }
+
+
+def table_query(
+    columns: Sequence[ColumnElement[Any]],
+    session_id: str,
+    *,
+    stages: Iterable[Stage] | None,
+    search: str,
+    sort: VideoSort,
+    descending: bool,
+) -> Select[Any]:
+    """These columns of the video table; the arguments are those of `Session.states`."""
+    key = _SORT_COLUMNS[sort]
+    order = key.desc() if descending else key.asc()
+    query = _matching(select(*columns), session_id, stages, search)
+    return query.order_by(order.nulls_last(), videos.c.position)
+
+
+def _matching(
+    query: Select[Any], session_id: str, stages: Iterable[Stage] | None, search: str
+) -> Select[Any]:
+    query = query.where(videos.c.session_id == session_id)
+    if stages is not None:
+        query = query.where(videos.c.stage.in_([stage.value for stage in stages]))
+    if search:
+        query = query.where(
+            or_(
+                *(
+                    column.icontains(storable(search), autoescape=True)
+                    for column in (videos.c.title, videos.c.video_id, videos.c.item_channel)
+                )
+            )
+        )
+    return query
 
 
 def info_of(row: RowMapping, totals: Totals, database: Database) -> SessionInfo:

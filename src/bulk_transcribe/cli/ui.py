@@ -1,0 +1,19 @@
+"""The command `ui`: the page in a browser."""
+
+import os
+
+from bulk_transcribe.config import Settings
+from bulk_transcribe.ui.server import Place, serve
+
+_DONE = 0
+
+
+def run(settings: Settings, *, host: str, port: int, opens_browser: bool) -> int:
+    """Serve the page until Ctrl-C.
+
+    The page reads the settings anew for each look: environment, `.env` and settings file. The
+    one flag there is, `--home`, reaches it by the environment.
+    """
+    os.environ["BULK_TRANSCRIBE_HOME"] = str(settings.home.absolute())
+    serve(Place(host=host, port=port, opens_browser=opens_browser))
+    return _DONE

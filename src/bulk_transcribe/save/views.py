@@ -1,0 +1,235 @@
+"""What a page shows, each view read in one short transaction: it never sees half of a change."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from bulk_transcribe.core.outcome import Totals
+from bulk_transcribe.core.request import RequestKind
+from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
+from bulk_transcribe.errors import InputError
+from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.pulse_tables import pulses
+from bulk_transcribe.save.pulses import Pulse, pulse_of
+from bulk_transcribe.save.session import SessionInfo, VideoSort, info_of, table_query
+from bulk_transcribe.save.submissions import Money, submission_of
+from bulk_transcribe.save.tables import requests, sessions, submissions, videos
+from bulk_transcribe.save.video_rows import state_of
+
+_ACTIVE: Final = [stage.value for stage in Stage if stage not in FINAL_STAGES | {Stage.QUEUED}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulsePoint:
+    """A pulse as a chart needs it; see `Pulse`."""
+
+    at: datetime
+    finished: int
+    active: int
+    videos_per_min: float | None
+    limited_60s: int
+    limit_60s: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionView:
+    """A session at one moment, as its engine told the store.
+
+    Args:
+        info: The session; `info.totals` counts its videos.
+        settings: Those that it was made with.
+        money: Sums over its paid requests.
+        requests: HTTP requests sent, by kind.
+        pulse: The newest one; None before the first run.
+        active: Videos in flight, in the order of the input.
+        retriable: Failed and skipped videos that `retry` would try again.
+    """
+
+    info: SessionInfo
+    settings: Mapping[str, Any]
+    money: Money
+    requests: Mapping[RequestKind, int] = field(default_factory=dict)
+    pulse: Pulse | None = None
+    active: tuple[VideoState, ...] = ()
+    retriable: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLine:
+    """A session in a list of them."""
+
+    info: SessionInfo
+    spent_usd: Decimal
+
+
+class VideoRow(NamedTuple):
+    """A line of the status table; the columns of the same names, as the store has them."""
+
+    video_id: str
+    position: int
+    stage: str
+    title: str | None
+    duration_s: float | None
+    progress: float | None
+    source: str | None
+    waiting: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    spent_usd: Decimal
+    can_retry: bool
+
+
+class Views:
+    """Reads views. May be shared by all threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def session(self, session_id: str) -> SessionView:
+        """A session as a whole.
+
+        Raises:
+            InputError: there is none with this id.
+        """
+        with self._database.read() as connection:
+            return self._session(connection, session_id)
+
+    def lines(self) -> list[SessionLine]:
+        """All sessions, newest first."""
+        with self._database.read() as connection:
+            rows = (
+                connection.execute(
+                    select(sessions).order_by(
+                        sessions.c.created_at.desc(), sessions.c.session_id.desc()
+                    )
+                )
+                .mappings()
+                .all()
+            )
+            counts: dict[str, dict[Stage, int]] = {row["session_id"]: {} for row in rows}
+            counting = select(videos.c.session_id, videos.c.stage, func.count()).group_by(
+                videos.c.session_id, videos.c.stage
+            )
+            for session_id, stage, number in connection.execute(counting):
+                counts[session_id][Stage(stage)] = number
+            spent: dict[str, Money] = {}
+            for row in connection.execute(select(submissions)).mappings():
+                one = Money.of([submission_of(row)])
+                spent[row["session_id"]] = spent.get(row["session_id"], Money()) + one
+        return [
+            SessionLine(
+                info=info_of(row, Totals.from_counts(counts[row["session_id"]]), self._database),
+                spent_usd=spent.get(row["session_id"], Money()).spent_usd,
+            )
+            for row in rows
+        ]
+
+    def pulse_points(self, session_id: str) -> list[PulsePoint]:
+        """The way of a session's runs, oldest first; empty before the first."""
+        columns = [pulses.c[name] for name in PulsePoint.__dataclass_fields__]
+        query = select(*columns).where(pulses.c.session_id == session_id)
+        with self._database.read() as connection:
+            return [
+                PulsePoint(**row)
+                for row in connection.execute(query.order_by(pulses.c.number)).mappings()
+            ]
+
+    def rows(
+        self,
+        session_id: str,
+        *,
+        stages: Iterable[Stage] | None = None,
+        search: str = "",
+        sort: VideoSort = VideoSort.POSITION,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[VideoRow]:
+        """The rows of the status table; the filters are those of `Session.states`."""
+        query = table_query(
+            [videos.c[name] for name in VideoRow._fields],
+            session_id,
+            stages=stages,
+            search=search,
+            sort=sort,
+            descending=descending,
+        ).limit(limit)
+        with self._database.read() as connection:
+            return [VideoRow._make(row) for row in connection.execute(query)]
+
+    def _session(self, connection: Connection, session_id: str) -> SessionView:
+        of_session = select(sessions).where(sessions.c.session_id == session_id)
+        row = connection.execute(of_session).mappings().one_or_none()
+        if row is None:
+            raise InputError(
+                f"There is no session {session_id!r}.",
+                next_step="It may have been deleted. Choose another one.",
+                code="no_session",
+            )
+        ours = videos.c.session_id == session_id
+        counting = (
+            select(videos.c.stage, videos.c.can_retry, func.count())
+            .where(ours)
+            .group_by(videos.c.stage, videos.c.can_retry)
+        )
+        counts = [_Count(*found) for found in connection.execute(counting)]
+        newest = (
+            connection.execute(
+                select(pulses)
+                .where(pulses.c.session_id == session_id)
+                .order_by(pulses.c.number.desc())
+                .limit(1)
+            )
+            .mappings()
+            .one_or_none()
+        )
+        active = connection.execute(
+            select(videos).where(ours, videos.c.stage.in_(_ACTIVE)).order_by(videos.c.position)
+        ).mappings()
+        paid = connection.execute(
+            select(submissions).where(submissions.c.session_id == session_id)
+        ).mappings()
+        sums = connection.execute(
+            select(requests.c.kind, func.sum(requests.c.sent))
+            .where(requests.c.session_id == session_id)
+            .group_by(requests.c.kind)
+        ).all()
+        return SessionView(
+            info=info_of(row, _totals(counts), self._database),
+            settings=json.loads(row["settings"]),
+            money=Money.of(submission_of(each) for each in paid),
+            requests={RequestKind(kind): int(number) for kind, number in sums},
+            pulse=None if newest is None else pulse_of(newest),
+            active=tuple(state_of(each) for each in active),
+            retriable=_retriable(counts),
+        )
+
+
+class _Count(NamedTuple):
+    """Videos of a session that are alike."""
+
+    stage: str
+    can_retry: bool
+    number: int
+
+
+def _totals(counts: Iterable[_Count]) -> Totals:
+    found = dict.fromkeys(Stage, 0)
+    for count in counts:
+        found[Stage(count.stage)] += count.number
+    return Totals.from_counts(found)
+
+
+def _retriable(counts: Iterable[_Count]) -> int:
+    """The same choice as `SessionManager.prepare_resume` makes with `retry_failed`."""
+    may_help = {Stage.FAILED.value, Stage.SKIPPED.value}
+    return sum(
+        count.number
+        for count in counts
+        if count.stage == Stage.CRASHED.value or (count.can_retry and count.stage in may_help)
+    )

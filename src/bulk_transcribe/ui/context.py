@@ -1,0 +1,81 @@
+"""What every page is given."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from bulk_transcribe.app.launch import Launcher
+from bulk_transcribe.config import Settings, load
+from bulk_transcribe.core.clock import Clock, SystemClock
+from bulk_transcribe.save.database import Database, open_database
+from bulk_transcribe.save.sessions import SessionManager
+from bulk_transcribe.ui.reading import Reading
+
+#: The query parameter that names the session that is looked at.
+SESSION_PARAMETER = "session"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageContext:
+    """All that a page may use.
+
+    Args:
+        settings: As environment, `.env` and settings file say now.
+        store: What is read.
+        sessions: What is written: wishes (`open_session(...).wish`), new and deleted sessions.
+        launch: Starts engines.
+        clock: The time of the store.
+        session_id: The session that is looked at: the one in the address, else the newest; None
+            when there is none.
+        missing_id: What the address asked for and the store does not have; "" mostly.
+    """
+
+    settings: Settings
+    store: Reading
+    sessions: SessionManager
+    launch: Launcher
+    clock: Clock
+    session_id: str | None
+    missing_id: str = ""
+
+
+def page_context() -> PageContext:
+    """The context of this run of the script.
+
+    Raises:
+        ConfigError: a setting cannot be used.
+        StoreError: the database cannot be opened.
+    """
+    environ = dict(os.environ)
+    folder = Path.cwd()
+    settings = load({}, environ, folder).settings
+    clock = SystemClock(settings.clock_speed)
+    database = _database(str(settings.database_path.absolute()))
+    sessions = SessionManager(database, clock)
+    wanted = st.query_params.get(SESSION_PARAMETER, "")
+    reading = Reading(database, clock)
+    found = wanted if wanted and reading.has(wanted) else sessions.latest()
+    return PageContext(
+        settings=settings,
+        store=reading,
+        sessions=sessions,
+        launch=_launcher(settings, sessions, environ, folder),
+        clock=clock,
+        session_id=found,
+        missing_id=wanted if wanted and found != wanted else "",
+    )
+
+
+@st.cache_resource(show_spinner=False, on_release=Database.close)
+def _database(path: str) -> Database:
+    """One opening of the database for the process; it holds no state of any run."""
+    return open_database(Path(path))
+
+
+def _launcher(
+    settings: Settings, sessions: SessionManager, environ: Mapping[str, str], folder: Path
+) -> Launcher:
+    return Launcher(settings, sessions, environ=environ, folder=folder)

@@ -1,0 +1,66 @@
+"""Serves the page: Streamlit, told all it needs by flags, so that no settings file is needed."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulk_transcribe.errors import ConfigError
+
+_SCRIPT = Path(__file__).with_name("main.py")
+#: A list of 50,000 links is 3 MB; a spreadsheet with descriptions is more.
+_UPLOAD_MB = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the page is served.
+
+    Args:
+        host: Address to listen on; only this machine reaches the default.
+        port: 0 takes any free one.
+        opens_browser: Whether a browser is opened on it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8501
+    opens_browser: bool = True
+
+
+def flags(place: Place) -> list[str]:
+    """Streamlit's command line for the page."""
+    options = {
+        "server.address": place.host,
+        "server.port": str(place.port),
+        "server.headless": "false" if place.opens_browser else "true",
+        # the installed package does not change, and a changed file must not start anything twice
+        "server.fileWatcherType": "none",
+        "server.runOnSave": "false",
+        "server.enableXsrfProtection": "true",
+        "server.enableCORS": "true",
+        "server.maxUploadSize": str(_UPLOAD_MB),
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "global.developmentMode": "false",
+    }
+    return ["run", str(_SCRIPT)] + [
+        word for name, value in options.items() for word in (f"--{name}", value)
+    ]
+
+
+def serve(place: Place) -> None:
+    """Serve until Ctrl-C. Engines that were started from the page go on after it.
+
+    Raises:
+        ConfigError: Streamlit is not installed.
+    """
+    try:
+        from streamlit.web import cli  # noqa: PLC0415 -- an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "The page needs Streamlit, which is not installed.",
+            next_step="Install it with: pip install 'bulk-transcribe[ui]'",
+            code="no_ui",
+        ) from error
+    sys.argv = ["streamlit", *flags(place)]  # the script sees the words of its own start alone
+    cli.main(flags(place), standalone_mode=False)
