@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any, Self
 
 from bulk_transcribe.app import App, InputRequest
+from bulk_transcribe.app.memory import share_one_heap
 from bulk_transcribe.config import Settings, load
 from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.core.stage import Stage
@@ -210,6 +211,7 @@ def cpu_used_s() -> float:
 
 def run(scenario: Scenario) -> dict[str, Any]:
     """Run the program once, to its end; what came out, as a row of the results."""
+    share_one_heap()
     with tempfile.TemporaryDirectory() as folder, simulator(scenario) as (url, environment):
         settings = settings_for(scenario, environment, Path(folder))
         clock = SystemClock(scenario.speed)

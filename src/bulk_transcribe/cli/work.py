@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bulk_transcribe.app import App, Engine, Gathered, InputRequest
+from bulk_transcribe.app.memory import share_one_heap
 from bulk_transcribe.cli import logs
 from bulk_transcribe.cli.interrupts import Interrupts
 from bulk_transcribe.cli.live import choose_view, counts_text
@@ -56,6 +57,7 @@ def run(
 ) -> int:
     """Read, plan, work, and leave files; the exit code."""
     logs.start(settings)
+    share_one_heap()
     try:
         with App(settings, clock=clock) as app:
             gathered = _gather(app, request, look)
@@ -78,6 +80,7 @@ def resume(
     """Complete a session with the settings it was started with; flags win over those."""
     first = settings_with({})
     logs.start(first)
+    share_one_heap()
     try:
         with App(first) as app:
             session_id = app.session_id(session)
