@@ -27,6 +27,7 @@ from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
+from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import Decision, SubmissionLedger
 from bulk_transcribe.save.transcripts import Transcripts
@@ -42,6 +43,7 @@ _KEPT: Final = (
     "order",
     "max_concurrent",
     "when_blocked",
+    "max_cost_usd",
     "model",
 )
 
@@ -77,7 +79,11 @@ class App:
                 self.settings, limiter=self._limits.limiter, log=self._requests, clock=self._clock
             )
             parts.callback(self._clients.close)
-            self._quotes = Quotes(self._clients.deapi)
+            self._quotes = Quotes(
+                self._clients.deapi,
+                sleep_s=self._control.sleep_s,
+                to_the_end=self.settings.max_cost_usd is not None,
+            )
             self._intake = Intake(
                 self.settings, self._clients, self._store, self._clock, self._control, self._quotes
             )
@@ -167,6 +173,7 @@ class App:
             StoreError: another process works on it.
         """
         session = self.sessions.claim_engine(session_id)
+        self._keep_limit(session)
 
         def plan(engine: Engine) -> BatchPlan:
             left = [stage for stage in Stage if stage not in FINAL_STAGES]
@@ -182,8 +189,16 @@ class App:
             limiter=self._limits.limiter,
             requests=self._requests,
             quotes=self._quotes,
+            belief=self._limits.belief,
         )
         return Engine(shared, session, plan, refresh=refresh)
+
+    def _keep_limit(self, session: Session) -> None:
+        """A cost limit that was changed or lifted for this run holds for the next one, too."""
+        wanted = self.settings.public()["max_cost_usd"]
+        kept = session.settings.get("max_cost_usd")
+        if (wanted or "none") != (kept or "none"):
+            session.keep_setting("max_cost_usd", wanted or "none")
 
     def export(
         self, session_id: str, *, out: Path | None, formats: tuple[str, ...] | None

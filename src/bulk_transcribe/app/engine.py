@@ -10,7 +10,9 @@ from typing import Final, Protocol, Self
 
 from bulk_transcribe.app.files import restore_files
 from bulk_transcribe.app.parts import Clients, RequestFan
+from bulk_transcribe.app.pulse import pulse_of
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.till import Till
 from bulk_transcribe.config import Settings, Slots
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
@@ -23,6 +25,7 @@ from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError, StopBatchError
+from bulk_transcribe.limit import LimiterBelief
 from bulk_transcribe.monitor.flusher import StateFlusher
 from bulk_transcribe.monitor.monitor import ConcurrentProgressMonitor
 from bulk_transcribe.monitor.snapshot import Snapshot
@@ -32,10 +35,12 @@ from bulk_transcribe.process.one_video import OneVideo, VideoTools
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.process.processor import BatchPorts, ParallelVideoProcessor
 from bulk_transcribe.process.steering import Steering
+from bulk_transcribe.save.budget import Budget
 from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
 from bulk_transcribe.save.journal import Journal
+from bulk_transcribe.save.pulses import Pulses
 from bulk_transcribe.save.receipts import Receipts
 from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.submissions import SubmissionLedger
@@ -77,6 +82,7 @@ class Shared:
     limiter: Limiter
     requests: RequestFan
     quotes: Quotes
+    belief: Callable[[], LimiterBelief]
 
 
 class Engine:
@@ -102,14 +108,19 @@ class Engine:
         self._database = database
         self._session = session
         self._clients = shared.clients
-        self._quotes = shared.quotes
+        self._budget = Budget(settings.max_cost_usd, no_price=shared.quotes.trouble)
+        self._till = Till(shared.quotes, shared.clients.deapi, self._budget)
         self._limiter = limiter
         self._plan = plan
         self._refresh = refresh
         self._model = JobTimeModel()
         self._store = Transcripts(database, clock)
-        self._ledger = SubmissionLedger(database, clock, session.session_id)
+        self._ledger = SubmissionLedger(
+            database, clock, session.session_id, budget=self._budget
+        )
         self._journal = Journal(session, clock)
+        self._pulses = Pulses(database, session.session_id)
+        self._belief = shared.belief
         slots = settings.parallel.slots
         self.monitor = ConcurrentProgressMonitor(
             clock,
@@ -133,6 +144,7 @@ class Engine:
                 finish=self._finish,
                 gauge=self._gauge,
                 on_slots=self.monitor.set_slots,
+                goes_on_free=self._goes_on_free,
             ),
             control=control,
             clock=clock,
@@ -190,6 +202,7 @@ class Engine:
         finally:
             # a bug comes out as it is; the session must not look alive for it
             stopped_by = stopped_by or (result.stopped_by if result else None)
+            stopped_by = self._till.why_closed(stopped_by)
             interrupted = result.was_interrupted if result else self.control.is_draining
             self._session.release_engine(stopped_by=stopped_by, was_interrupted=interrupted)
         stopped_by = stopped_by or self._write_lists()
@@ -223,7 +236,9 @@ class Engine:
                 heartbeat=self._heartbeat,
             ),
         ):
-            return self._processor.process_video_batch(plan)
+            result = self._processor.process_video_batch(plan)
+        self._note_pulse()  # how it ended
+        return result
 
     def _write_lists(self) -> BulkTranscribeError | None:
         """Leave manifest and table; what kept them from being written."""
@@ -240,12 +255,30 @@ class Engine:
         self.control.halt()
 
     def _heartbeat(self) -> None:
+        """A sign of life, and how the run is: about every two real seconds."""
         self._session.heartbeat(is_paused=self.control.is_paused)
+        self._note_pulse()
+
+    def _note_pulse(self) -> None:
+        self._pulses.write(
+            pulse_of(
+                self.monitor.snapshot(),
+                self._belief() if self._clients.deapi is not None else None,
+                slots=self._processor.concurrency,
+                is_auto=self._processor.is_auto,
+                is_draining=self.control.is_draining,
+            )
+        )
 
     def _finish(self, result: VideoResult) -> None:
         """A video's end: the monitor's state of it goes to disk before anything else is told."""
         state = self.monitor.finish(result.video_id, result)
         self._journal.finish(state, result)
+
+    def _goes_on_free(self, error: StopBatchError) -> bool:
+        """No more paying; whether captions come before it, and so can be had without."""
+        self._till.end(error)
+        return self._settings.sources[0] == "captions"
 
     def _one_video(self) -> OneVideo:
         clients = self._clients
@@ -293,7 +326,7 @@ class Engine:
                         control=self.control,
                         clock=self._clock,
                         model=settings.model,
-                        quote=self._quotes.of,
+                        quote=self._till.price,
                     )
                 )
         if not sources:

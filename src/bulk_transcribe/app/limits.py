@@ -14,6 +14,7 @@ from bulk_transcribe.limit import (
     AdaptiveRateLimiter,
     DistributedRateLimiter,
     FixedPolicy,
+    LimiterBelief,
     RateLimit,
     stored_belief,
 )
@@ -64,6 +65,14 @@ class Limits:
 
     def __exit__(self, *_: object) -> None:
         self._parts.close()
+
+    def belief(self) -> LimiterBelief:
+        """What this process believes now of the paid account's limits.
+
+        Raises:
+            StoreError: the shared count cannot be read.
+        """
+        return self._paid.belief()
 
     def beliefs(self) -> list[dict[str, Any]]:
         """What the last run that used this account believes of its limits, and why."""

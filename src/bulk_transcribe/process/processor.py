@@ -30,6 +30,8 @@ from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import (
     AuthError,
+    CostLimitError,
+    CreditSpentError,
     OutputError,
     StopBatchError,
     StoppedError,
@@ -45,6 +47,8 @@ Slots = int | Literal["auto"]
 #: After these nothing in flight can end well either, and nothing is lost: paid jobs stay
 #: claimable. After the others (no credit) what has been paid for is still fetched.
 _ENDS_AT_ONCE: Final = (AuthError, StoreError, OutputError)
+#: These end paying alone: what costs nothing may go on.
+_ENDS_PAYING: Final = (CreditSpentError, CostLimitError)
 
 
 def _no_requests() -> int:
@@ -53,6 +57,10 @@ def _no_requests() -> int:
 
 def _untold(_slots: int) -> None:
     """Nobody wants to know."""
+
+
+def _nothing_is_free(_error: StopBatchError) -> bool:
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,8 @@ class BatchPorts:
         requests: HTTP requests sent so far, for the result.
         gauge: What the videos in flight wait for; needed for `slots="auto"` to see anything.
         on_slots: Told the number of slots whenever it changes, outside of every lock.
+        goes_on_free: Told of an error that ends paying; whether videos may still be had for
+            nothing, so that the others are tried, too. It sees to it that nothing more is paid.
     """
 
     process: Callable[[VideoItem], VideoResult]
@@ -72,6 +82,7 @@ class BatchPorts:
     requests: Callable[[], int] = _no_requests
     gauge: Gauge | None = None
     on_slots: Callable[[int], None] = _untold
+    goes_on_free: Callable[[StopBatchError], bool] = _nothing_is_free
 
 
 class ParallelVideoProcessor:
@@ -124,6 +135,12 @@ class ParallelVideoProcessor:
             return self._pace.slots
 
     @property
+    def is_auto(self) -> bool:
+        """Whether the slots are chosen anew as the run goes on."""
+        with self._changed:
+            return self._is_auto
+
+    @property
     def in_flight(self) -> int:
         """Videos that have a slot now."""
         with self._changed:
@@ -154,15 +171,22 @@ class ParallelVideoProcessor:
         """End the batch because of an error that every further video would meet.
 
         No further video starts and no further paid request goes out. A wrong key, a broken
-        database and a full disk end the videos in flight, too; otherwise (no credit) jobs that
-        were paid for are still fetched. Of several errors the first one counts.
+        database and a full disk end the videos in flight, too; otherwise (no credit, the cost
+        limit) jobs that were paid for are still fetched, and where there are free sources the
+        other videos are tried with them. Of several errors the first one counts.
         """
         with self._changed:
-            if self._stopped_by is None:
+            is_first = self._stopped_by is None
+            if is_first:
                 self._stopped_by = error
-        _log.error("the batch stops: %s", error)
+        if is_first:
+            _log.error("the batch stops: %s", error)
+        if isinstance(error, _ENDS_PAYING) and self._ports.goes_on_free(error):
+            return
         if isinstance(error, _ENDS_AT_ONCE):
             self._control.halt()
+        elif isinstance(error, CostLimitError):
+            self._control.drain()  # what fitted into the limit may still be sent
         else:
             self._control.drain()
             self._control.pause()  # paused and draining: nobody submits any more

@@ -30,6 +30,7 @@ pulses = Table(
     Column("active", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("is_auto", Boolean, nullable=False),
+    Column("is_draining", Boolean, nullable=False),
     Column("low_s", Float, nullable=False),
     Column("likely_s", Float, nullable=False),
     Column("high_s", Float, nullable=False),

@@ -38,6 +38,7 @@ class Pulse:
         active: Videos in flight.
         slots: Videos that may be in flight at once.
         is_auto: Whether the engine chooses the slots by itself.
+        is_draining: Whether a stop was asked for: nothing new is started.
         low_s: With `high_s`: until the last video ends, in eight of ten cases; zeros when
             nothing is left.
         likely_s: The middle of it.
@@ -56,6 +57,7 @@ class Pulse:
     active: int
     slots: int
     is_auto: bool
+    is_draining: bool
     low_s: float
     likely_s: float
     high_s: float
@@ -118,6 +120,7 @@ def _row(session_id: str, number: int, pulse: Pulse) -> dict[str, Any]:
         "active": pulse.active,
         "slots": pulse.slots,
         "is_auto": pulse.is_auto,
+        "is_draining": pulse.is_draining,
         "low_s": pulse.low_s,
         "likely_s": pulse.likely_s,
         "high_s": pulse.high_s,
@@ -138,6 +141,7 @@ def pulse_of(row: RowMapping) -> Pulse:
         active=row["active"],
         slots=row["slots"],
         is_auto=row["is_auto"],
+        is_draining=row["is_draining"],
         low_s=row["low_s"],
         likely_s=row["likely_s"],
         high_s=row["high_s"],

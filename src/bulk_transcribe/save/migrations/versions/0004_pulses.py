@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("active", sa.Integer, nullable=False),
         sa.Column("slots", sa.Integer, nullable=False),
         sa.Column("is_auto", sa.Boolean, nullable=False),
+        sa.Column("is_draining", sa.Boolean, nullable=False),
         sa.Column("low_s", sa.Float, nullable=False),
         sa.Column("likely_s", sa.Float, nullable=False),
         sa.Column("high_s", sa.Float, nullable=False),
