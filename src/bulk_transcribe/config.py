@@ -9,6 +9,7 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -27,6 +28,11 @@ MAX_SLOTS: Final = 512
 #: The brief's slider ends here; beyond it is for those who ask for it by number.
 UI_MAX_SLOTS: Final = 10
 TOML_NAME: Final = "bulk-transcribe.toml"
+
+#: A timeout, speed or rate of this much is a slip.
+_ENDLESS: Final = 1_000_000
+#: Of a value that cannot be used, this many characters are shown.
+_MOST_SHOWN: Final = 100
 
 Slots = int | Literal["auto"]
 
@@ -142,6 +148,11 @@ class Settings:
         "BULK_TRANSCRIBE_WHEN_BLOCKED",
         "when YouTube refuses captions to this address: wait, pay (go on to deAPI) or fail",
     )
+    max_cost_usd: Decimal | None = _setting(
+        None,
+        "BULK_TRANSCRIBE_MAX_COST",
+        "most that a session may cost, US dollars, all its runs together; none: no limit",
+    )
     model: str = _setting("WhisperLargeV3", "BULK_TRANSCRIBE_MODEL", "deAPI speech model")
     deapi_version: str = _setting("v2", "BULK_TRANSCRIBE_DEAPI_VERSION", "deAPI version: v1 or v2")
     deapi_base_url: str = _setting(
@@ -193,8 +204,10 @@ class Settings:
         for name in ("deapi_base_url", "youtube_api_base_url", "youtube_base_url"):
             problems += _bad_address(name, getattr(self, name))
         for name in ("captions_rpm", "request_timeout_s", "clock_speed"):
-            if not getattr(self, name) > 0:
-                problems.append(f"{name} must be above 0, not {getattr(self, name)}.")
+            if not 0 < getattr(self, name) < _ENDLESS:
+                problems.append(
+                    f"{name} must be above 0 and below a million, not {getattr(self, name)}."
+                )
         for each in fields(self):
             value = getattr(self, each.name)
             if each.metadata["secret"] and not (value.isascii() and value.isprintable()):
@@ -262,7 +275,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> 
     home = home or dotenv.get("BULK_TRANSCRIBE_HOME") or Settings().home
     toml_path = folder / TOML_NAME
     if not toml_path.is_file():
-        toml_path = Path(home).expanduser() / "config.toml"
+        toml_path = _parse("home", home, "--home or BULK_TRANSCRIBE_HOME") / "config.toml"
     toml = _read_toml(toml_path)
 
     values: dict[str, Any] = {}
@@ -296,7 +309,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return {}
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # bad TOML is a ValueError
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     known = [each.name for each in fields(Settings)]
     for name in found:
@@ -311,8 +324,8 @@ def _parse(name: str, raw: Any, origin: str) -> Any:
     parse = _PARSERS.get(name, str)
     try:
         return parse(raw.strip() if isinstance(raw, str) else raw)
-    except (ValueError, TypeError) as error:
-        shown = "its value" if name in _SECRET_NAMES else repr(raw)
+    except (ValueError, TypeError, OverflowError) as error:
+        shown = "its value" if name in _SECRET_NAMES else repr(raw)[:_MOST_SHOWN]
         raise ConfigError(f"{name} from {origin}: {shown} cannot be used: {error}.") from error
 
 
@@ -336,6 +349,15 @@ def _whole(raw: Any) -> int:
         raise ValueError("a whole number is needed") from error
 
 
+def _path(raw: Any) -> Path:
+    if "\0" in str(raw):
+        raise ValueError("no name of a folder has a NUL in it")
+    try:
+        return Path(raw).expanduser()
+    except RuntimeError as error:  # "~somebody" who is not there
+        raise ValueError("there is no such user") from error
+
+
 def _order(raw: Any) -> Order:
     try:
         return Order(raw)
@@ -343,9 +365,22 @@ def _order(raw: Any) -> Order:
         raise ValueError(f"choose one of {', '.join(Order)}") from error
 
 
+def _dollars(raw: Any) -> Decimal | None:
+    text = str(raw).strip().removeprefix("$")
+    if text.lower() == "none":
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("an amount such as 2.50 is needed, or none") from error
+    if isinstance(raw, bool) or not amount.is_finite() or amount < 0:
+        raise ValueError("an amount such as 2.50 is needed, or none")
+    return amount
+
+
 _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "home": lambda raw: Path(raw).expanduser(),
-    "out": lambda raw: Path(raw).expanduser(),
+    "home": _path,
+    "out": _path,
     "formats": _words,
     "sources": _words,
     "languages": _words,
@@ -353,6 +388,7 @@ _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_concurrent": _slots,
     "rate_limit_rpm": _whole,
     "captions_rpm": _whole,
+    "max_cost_usd": _dollars,
     "request_timeout_s": float,
     "clock_speed": float,
     "log_level": lambda raw: str(raw).lower(),
@@ -363,7 +399,7 @@ _SECRET_NAMES: Final = frozenset(each.name for each in fields(Settings) if each.
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
-    return str(value) if isinstance(value, Path | Order) else value
+    return str(value) if isinstance(value, Path | Order | Decimal) else value
 
 
 def _unknown(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> list[str]:
@@ -375,7 +411,9 @@ def _unknown(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> list
 
 
 def _bad_address(name: str, url: str) -> list[str]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return [f"{name}: {url!r} is not an http or https address."]
-    return []
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+    return [] if is_usable else [f"{name}: {url[:_MOST_SHOWN]!r} is not an http or https address."]

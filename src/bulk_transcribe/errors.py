@@ -11,6 +11,7 @@
     │   ├── VideoUnavailableError         for good: private, deleted, too long, age-restricted
     │   ├── NotYetAvailableError          live or upcoming: skipped now, can be retried later
     │   ├── TranscriptFailedError         the service gave it up; carries the job id
+    │   ├── CostUnknownError              with a cost limit, a video without a price is not sent
     │   ├── InDoubtError                  a paid request whose answer was lost: never resent
     │   │   └── UnderWayError             another run has it in hand: wait for it
     │   └── GaveUpError                   retries ran out; its cause is the last RetryableError
@@ -23,6 +24,7 @@
     └── StopBatchError (SystemError)      every further video would fail too: stop, keep the rest
         ├── AuthError                     key missing, wrong, expired, or not allowed
         ├── CreditSpentError              no balance left
+        ├── CostLimitError                the user's cost limit is reached
         ├── StoreError                    the database cannot be used
         └── OutputError                   the output folder cannot be written (disk full, read-only)
 
@@ -168,6 +170,12 @@ class InDoubtError(APIError):
     default_code = "in_doubt"
 
 
+class CostUnknownError(APIError):
+    """There is a cost limit, and nobody can tell what this video costs: it is not sent."""
+
+    default_code = "cost_unknown"
+
+
 class UnderWayError(InDoubtError):
     """Another run has paid, or is about to pay, for the same content: wait for its transcript."""
 
@@ -274,6 +282,12 @@ class CreditSpentError(StopBatchError):
     default_code = "no_credit"
 
 
+class CostLimitError(StopBatchError):
+    """The next paid request could pass the limit that the user has set."""
+
+    default_code = "cost_limit"
+
+
 class StoreError(StopBatchError):
     """The database cannot be opened, read or written."""
 
@@ -294,6 +308,7 @@ ACTIONS: dict[type[BulkTranscribeError], Action] = {
     NextSourceError: Action.NEXT_SOURCE,
     APIError: Action.GIVE_UP,
     NotYetAvailableError: Action.SKIP,
+    CostUnknownError: Action.SKIP,
     InDoubtError: Action.HOLD,
     UnderWayError: Action.GIVE_UP,
     RetryableError: Action.RETRY,

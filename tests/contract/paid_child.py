@@ -44,8 +44,14 @@ class Mortal:
     def find_open(self, key: ContentKey) -> Submission | None:
         return self._ledger.find_open(key)
 
-    def intend(self, key: ContentKey, *, quoted_usd: Decimal | None = None) -> Submission:
-        made = self._ledger.intend(key, quoted_usd=quoted_usd)
+    def intend(
+        self,
+        key: ContentKey,
+        *,
+        quoted_usd: Decimal | None = None,
+        most_usd: Decimal | None = None,
+    ) -> Submission:
+        made = self._ledger.intend(key, quoted_usd=quoted_usd, most_usd=most_usd)
         self._die("after intend")
         return made
 

@@ -66,7 +66,10 @@ def test_a_balance_that_runs_out_buys_what_it_can_and_is_never_overdrawn(
     world: Callable[..., World],
 ) -> None:
     here = world(
-        balance_usd=Decimal("0.040"), least_balance_usd=Decimal(0), duration_s=(60.0, 60.0)
+        balance_usd=Decimal("0.040"),
+        least_balance_usd=Decimal(0),
+        duration_s=(60.0, 60.0),
+        key_role="api",  # the key may not read the balance: the service's word is all there is
     )
 
     ran = here.run(links(12), max_concurrent=4)
@@ -76,6 +79,26 @@ def test_a_balance_that_runs_out_buys_what_it_can_and_is_never_overdrawn(
     assert len(ran.ledger.jobs) == ran.result.totals.done == 6
     assert ran.ledger.balance_usd == Decimal("0.040") - 6 * Decimal("0.005781")
     ran.check_books()
+
+
+def test_at_the_services_least_balance_nothing_more_is_sent_and_the_figures_are_named(
+    world: Callable[..., World],
+) -> None:
+    here = world(balance_usd=Decimal("0.515"), duration_s=(60.0, 60.0))
+
+    ran = here.run(links(12), max_concurrent=4)
+
+    assert len(ran.ledger.jobs) == ran.result.totals.done == 5
+    assert ran.result.stopped_by is not None
+    assert "$0.4861" in ran.result.stopped_by.message
+    assert "$0.4900" in ran.result.stopped_by.message
+    ran.check_books()
+
+    again = here.run(session_id=ran.session_id, max_concurrent=4)
+
+    assert "$0.4861" in str(again.result.stopped_by)
+    # seen beforehand: not even a submit was tried
+    assert again.ledger.counts["submit"] == ran.ledger.counts["submit"]
 
 
 def test_a_halted_run_is_completed_by_resume_with_one_submit_a_video(

@@ -115,9 +115,7 @@ class Engine:
         self._refresh = refresh
         self._model = JobTimeModel()
         self._store = Transcripts(database, clock)
-        self._ledger = SubmissionLedger(
-            database, clock, session.session_id, budget=self._budget
-        )
+        self._ledger = SubmissionLedger(database, clock, session.session_id, budget=self._budget)
         self._journal = Journal(session, clock)
         self._pulses = Pulses(database, session.session_id)
         self._belief = shared.belief

@@ -23,7 +23,7 @@ from bulk_transcribe.errors import (
 EXIT_DONE = 0  # every video has its transcript
 EXIT_SOME_NOT = 1
 EXIT_USAGE = 2
-EXIT_STOPPED = 3  # key, credit, disk or database
+EXIT_STOPPED = 3  # key, credit, cost limit, disk or database
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -33,8 +33,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Transcripts of many YouTube videos: free captions first, deAPI for the rest.",
-    epilog="Exit codes: 0 all done, 1 some not, 2 usage, 3 stopped for key, credit or disk, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 all done, 1 some not, 2 usage, 3 stopped for key, credit, cost "
+    "limit or disk, 130 interrupted.",
 )
 
 
@@ -111,6 +111,7 @@ def run(
     rate_limit: options.RateLimit = None,
     rate_mode: options.RateMode = None,
     when_blocked: options.WhenBlocked = None,
+    max_cost: options.MaxCost = None,
     model: options.Model = None,
     refresh: options.Refresh = False,
     out: options.Out = None,
@@ -133,6 +134,7 @@ def run(
         rate_limit_rpm=rate_limit,
         rate_limit_mode=rate_mode,
         when_blocked=when_blocked,
+        max_cost_usd=max_cost,
         model=model,
         out=out,
         formats=formats,
@@ -163,6 +165,7 @@ def plan(
     concurrency: options.Concurrency = None,
     order: options.OrderName = None,
     rate_limit: options.RateLimit = None,
+    max_cost: options.MaxCost = None,
     refresh: options.Refresh = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -177,6 +180,7 @@ def plan(
         max_concurrent=concurrency,
         order=order,
         rate_limit_rpm=rate_limit,
+        max_cost_usd=max_cost,
     )
     request = work.InputRequest(
         arguments=tuple(inputs or ()),
@@ -197,6 +201,7 @@ def resume(
     concurrency: options.Concurrency = None,
     rate_limit: options.RateLimit = None,
     when_blocked: options.WhenBlocked = None,
+    max_cost: options.MaxCost = None,
     model: options.Model = None,
     in_doubt: options.InDoubt = "ask",
     out: options.Out = None,
@@ -215,6 +220,7 @@ def resume(
         max_concurrent=concurrency,
         rate_limit_rpm=rate_limit,
         when_blocked=when_blocked,
+        max_cost_usd=max_cost,
         model=model,
         out=out,
         formats=formats,
@@ -229,6 +235,7 @@ def retry(
     languages: options.Languages = None,
     concurrency: options.Concurrency = None,
     when_blocked: options.WhenBlocked = None,
+    max_cost: options.MaxCost = None,
     model: options.Model = None,
     in_doubt: options.InDoubt = "ask",
     as_json: options.Json = False,
@@ -246,6 +253,7 @@ def retry(
         languages=languages,
         max_concurrent=concurrency,
         when_blocked=when_blocked,
+        max_cost_usd=max_cost,
         model=model,
     )
 

@@ -133,6 +133,17 @@ WhenBlocked = Annotated[
         rich_help_panel=_WORK,
     ),
 ]
+MaxCost = Annotated[
+    str | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Never pay more than this for the session, all its runs together; "
+        "none lifts an earlier limit.  [default: no limit]",
+        show_default=False,
+        rich_help_panel=_WORK,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="SLUG", help="deAPI speech model.", rich_help_panel=_WORK),

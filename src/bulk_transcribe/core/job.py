@@ -41,6 +41,7 @@ class Submission:
     request_id: str | None = None
     quoted_usd: Decimal | None = None
     charged_usd: Decimal | None = None
+    most_usd: Decimal | None = None  # what it can cost at most, as far as was known before
     intended_at: datetime | None = None
     sent_at: datetime | None = None
     accepted_at: datetime | None = None

@@ -1,10 +1,24 @@
 """What would be done: the videos in order, and what is known of time and cost before the start."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
 
 from bulk_transcribe.core.order import Order
 from bulk_transcribe.core.video import VideoItem
+
+#: Prices have six digits after the point, as the service quotes them.
+PRICE_STEP: Final = Decimal("0.000001")
+#: Three prices, each rounded to the step, can be this far from one line.
+_OFF_LINE: Final = 2 * PRICE_STEP
+#: How much longer the service may find a video than YouTube says it is.
+_LONGER_S: Final = 2.0
+
+
+def _exact(seconds: float) -> Decimal:
+    return Decimal(str(seconds))
 
 
 @dataclass(frozen=True)
@@ -16,17 +30,87 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Price:
+    """What one video costs, US dollars: as the service would quote it, and the most it can be."""
+
+    likely_usd: Decimal
+    most_usd: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
 class PriceCurve:
-    """What the paid service charges: an amount per video and one per second of it, US dollars."""
+    """What the paid service charges: an amount per video and one per second of it, US dollars.
+
+    Args:
+        base_usd: Of the straight line through the outermost quotes.
+        per_second_usd: Its slope.
+        quotes: The quotes themselves, (seconds, price), shortest first. Where they are not on the
+            line (a service that charges by the minute begun), prices between them are taken from
+            the nearest two, and the longer one's price is the bound.
+    """
 
     base_usd: Decimal
     per_second_usd: Decimal
+    quotes: tuple[tuple[float, Decimal], ...] = ()
+
+    @classmethod
+    def through(cls, quotes: Sequence[tuple[float, Decimal]]) -> "PriceCurve":
+        """The curve of at least two quotes of different lengths."""
+        ordered = tuple(sorted(quotes))
+        (low_s, low_usd), (high_s, high_usd) = ordered[0], ordered[-1]
+        slope = (high_usd - low_usd) / (_exact(high_s) - _exact(low_s))
+        return cls(base_usd=low_usd - slope * _exact(low_s), per_second_usd=slope, quotes=ordered)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether all quotes are on the line, but for their last digit."""
+        return all(abs(self._on_line(at_s) - usd) <= _OFF_LINE for at_s, usd in self.quotes)
 
     def price_usd(self, duration_s: float, *, videos: int = 1) -> Decimal:
-        """The price of this many videos that last `duration_s` together; of none it is 0."""
+        """By the line, the price of so many videos, `duration_s` together; of none it is 0."""
         if not videos:
             return Decimal(0)
-        return self.base_usd * videos + self.per_second_usd * Decimal(str(duration_s))
+        return self.base_usd * videos + self.per_second_usd * _exact(duration_s)
+
+    def likely_usd(self, duration_s: float) -> Decimal:
+        """What the service would quote for one video."""
+        if self.is_line:
+            return max(Decimal(0), self._on_line(duration_s)).quantize(PRICE_STEP)
+        before, after = self._neighbours(duration_s)
+        share = (_exact(duration_s) - _exact(before[0])) / (_exact(after[0]) - _exact(before[0]))
+        between = before[1] + (after[1] - before[1]) * share
+        return max(Decimal(0), between).quantize(PRICE_STEP)
+
+    def most_usd(self, duration_s: float) -> Decimal | None:
+        """The most that one video can be charged; None beyond what the quotes tell.
+
+        Lengths are told in whole seconds and the service measures its own: some seconds more are
+        allowed for. The last digits of the quotes, and of the charge itself, are rounded.
+        """
+        at_s = duration_s + _LONGER_S
+        if self.is_line:
+            quoted_s = self.quotes[-1][0] - self.quotes[0][0] if self.quotes else at_s
+            slack = PRICE_STEP * (2 + math.ceil(at_s / quoted_s))
+            return (max(Decimal(0), self._on_line(at_s)) + slack).quantize(
+                PRICE_STEP, rounding=ROUND_CEILING
+            )
+        return next((usd for to_s, usd in self.quotes if to_s >= at_s), None)
+
+    def price(self, duration_s: float) -> Price | None:
+        """Both; None beyond what the quotes tell."""
+        most_usd = self.most_usd(duration_s)
+        if most_usd is None:
+            return None
+        return Price(likely_usd=min(self.likely_usd(duration_s), most_usd), most_usd=most_usd)
+
+    def _on_line(self, duration_s: float) -> Decimal:
+        return self.base_usd + self.per_second_usd * _exact(duration_s)
+
+    def _neighbours(self, duration_s: float) -> tuple[tuple[float, Decimal], tuple[float, Decimal]]:
+        """The quotes on both sides, or the two nearest where all are on one side."""
+        after = next((n for n, (at_s, _) in enumerate(self.quotes) if at_s >= duration_s), None)
+        number = len(self.quotes) - 1 if after is None else max(1, after)
+        return self.quotes[number - 1], self.quotes[number]
 
 
 @dataclass(frozen=True, kw_only=True)

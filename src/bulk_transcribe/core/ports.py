@@ -264,10 +264,23 @@ class SubmissionBook(Protocol):
         only seen here while their process lives; `settle_orphans` puts the rest in doubt.
         """
 
-    def intend(self, key: ContentKey, *, quoted_usd: Decimal | None = None) -> Submission:
+    def intend(
+        self,
+        key: ContentKey,
+        *,
+        quoted_usd: Decimal | None = None,
+        most_usd: Decimal | None = None,
+    ) -> Submission:
         """Commit the intent of a paid request. Nothing may be sent before this returns.
 
+        Args:
+            key: What is paid for.
+            quoted_usd: The likely price, None where it is not known.
+            most_usd: The highest it can be, None where nobody can tell.
+
         Raises:
+            CostLimitError, CreditSpentError: it does not fit into what may be spent.
+            CostUnknownError: there is a cost limit, and this video's price is not known.
             InDoubtError: an open submission of the same content exists (another thread or
                 process got there first).
         """

@@ -169,6 +169,14 @@ class Session:
         settings: dict[str, Any] = json.loads(found)
         return settings
 
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep another value of a setting, for the next `resume`."""
+        this = sessions.c.session_id == self.session_id
+        with self._database.transaction() as connection:
+            stored = connection.execute(select(sessions.c.settings).where(this)).scalar_one()
+            kept = json.dumps(json.loads(stored) | {name: value})
+            connection.execute(update(sessions).where(this).values(settings=kept))
+
     def items(self, *, stages: Iterable[Stage] | None = None) -> Iterator[VideoItem]:
         """What was asked for, in the order of the input; only `stages`, where given.
 

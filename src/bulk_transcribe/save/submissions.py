@@ -13,6 +13,7 @@ from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
+from bulk_transcribe.save.budget import Budget
 from bulk_transcribe.save.database import ConflictError, Database
 from bulk_transcribe.save.tables import submissions, videos
 from bulk_transcribe.save.transcripts import put_transcript
@@ -89,9 +90,18 @@ class SubmissionLedger:
         database: The store.
         clock: For the moments that are noted.
         session_id: On whose account new requests are booked; "" for work outside of a session.
+        budget: What may be spent; None: no limit.
     """
 
-    def __init__(self, database: Database, clock: Clock, session_id: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        session_id: str = "",
+        *,
+        budget: Budget | None = None,
+    ) -> None:
+        self._budget = budget or Budget()
         self._database = database
         self._clock = clock
         self._session_id = session_id
@@ -110,10 +120,17 @@ class SubmissionLedger:
                 row = connection.execute(_open_of(key)).mappings().first()
         return None if row is None else submission_of(row)
 
-    def intend(self, key: ContentKey, *, quoted_usd: Decimal | None = None) -> Submission:
+    def intend(
+        self,
+        key: ContentKey,
+        *,
+        quoted_usd: Decimal | None = None,
+        most_usd: Decimal | None = None,
+    ) -> Submission:
         """Commit the intent of a paid request. Nothing may be sent before this returns.
 
         Raises:
+            CostLimitError, CostUnknownError, StopBatchError: the budget does not allow it.
             InDoubtError: an open submission of the same content has lost its answer.
             UnderWayError: somebody else is at the same content, or has stored its transcript
                 since this ledger was made: look into the store again.
@@ -123,6 +140,7 @@ class SubmissionLedger:
             "session_id": self._session_id,
             "state": _S.INTENDED.value,
             "quoted_usd": quoted_usd,
+            "most_usd": most_usd,
             "intended_at": self._clock.now(),
             "detail": "",
             "owner": self._database.owner_id,
@@ -132,7 +150,13 @@ class SubmissionLedger:
                 self._settle(connection, _same(key))
                 blocking = connection.execute(_open_of(key)).mappings().first()
                 is_new = blocking is None and self._was_just_claimed(connection, key)
-                if blocking is None and not is_new:
+                is_free = blocking is None and not is_new
+                refused = (
+                    self._budget.refusal(connection, self._session_id, key.video_id, most_usd)
+                    if is_free
+                    else None
+                )
+                if is_free and refused is None:
                     made = connection.execute(
                         insert(submissions).values(row).returning(submissions)
                     )
@@ -140,6 +164,8 @@ class SubmissionLedger:
         except ConflictError as error:  # two at the same moment, where writers run side by side
             raise _under_way(key, "") from error
         # raised out here, so that what was settled on the way stays settled
+        if refused is not None:
+            raise refused
         if blocking is None:
             raise _under_way(key, "")
         if blocking["state"] == _S.IN_DOUBT:
@@ -322,6 +348,7 @@ def submission_of(row: RowMapping) -> Submission:
         request_id=row["request_id"],
         quoted_usd=row["quoted_usd"],
         charged_usd=row["charged_usd"],
+        most_usd=row["most_usd"],
         intended_at=row["intended_at"],
         sent_at=row["sent_at"],
         accepted_at=row["accepted_at"],

@@ -182,6 +182,7 @@ submissions = Table(
     Column("request_id", String(200)),
     Column("quoted_usd", Dollars),
     Column("charged_usd", Dollars),
+    Column("most_usd", Dollars),  # what it can cost at most: counts against a cost limit
     Column("intended_at", UtcMoment, nullable=False),
     Column("sent_at", UtcMoment),
     Column("accepted_at", UtcMoment),

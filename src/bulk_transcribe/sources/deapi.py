@@ -17,7 +17,6 @@ as sent or in doubt, and `find_open` finds it.
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
 from bulk_transcribe.clients.deapi_errors import job_failure
@@ -25,6 +24,7 @@ from bulk_transcribe.clients.deapi_text import parse_result
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.job import JobState, JobStatus, Submission, SubmissionState
+from bulk_transcribe.core.plan import Price
 from bulk_transcribe.core.ports import JobWatcher, PaidService, Reporter, SubmissionBook
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.core.stage import Stage, WaitReason
@@ -54,8 +54,8 @@ _UNKNOWN_JOB: Final = "job_not_found"
 #: Fresh addresses asked for when the result's address has expired.
 _FRESH_ADDRESSES: Final = 3
 
-#: What a job of that length (seconds) will cost, None where that is not known.
-Quote = Callable[[float], Decimal | None]
+#: What a job of that length (seconds, None: not known) will cost, None where nobody can tell.
+Quote = Callable[[float | None], Price | None]
 
 
 class _PausedWhileWaitingError(Exception):
@@ -147,8 +147,12 @@ class DeapiSource:
     def _submit(self, item: VideoItem, duration_s: float | None, reporter: Reporter) -> Submission:
         reporter.stage(Stage.SUBMITTING, source=NAME)
         self._wait_while_paused(reporter)
-        quoted = None if self._quote is None or duration_s is None else self._quote(duration_s)
-        submission = self._book.intend(self.key(item.video_id), quoted_usd=quoted)
+        price = None if self._quote is None else self._quote(duration_s)
+        submission = self._book.intend(
+            self.key(item.video_id),
+            quoted_usd=None if price is None else price.likely_usd,
+            most_usd=None if price is None else price.most_usd,
+        )
         request_id = _Sending(self._service, self._book, self._control, submission).send(
             item.url,
             Ticket(video_id=item.video_id, urgency=SUBMIT_URGENCY, on_wait=reporter.waiting),

@@ -48,7 +48,7 @@ def test_eight_threads_that_come_at_once_ask_once() -> None:
         answers = set(executor.map(ask, range(8)))
 
     assert answers == {Decimal("0.005781")}
-    assert service.asked == [60.0, 3600.0]
+    assert service.asked == [60.0, 1234.0, 3600.0]
 
 
 def test_a_service_that_does_not_quote_is_asked_once_and_nothing_is_quoted() -> None:

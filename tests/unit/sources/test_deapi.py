@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.job import JobState, JobStatus, Submission, SubmissionState
+from bulk_transcribe.core.plan import Price
 from bulk_transcribe.core.ports import Reporter, TranscriptSource
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.core.stage import Stage, WaitReason
@@ -65,7 +66,13 @@ class Book:
         rows = [r for r in self.rows.values() if r.key == key and r.state in states]
         return rows[-1] if rows else None
 
-    def intend(self, key: ContentKey, *, quoted_usd: Decimal | None = None) -> Submission:
+    def intend(
+        self,
+        key: ContentKey,
+        *,
+        quoted_usd: Decimal | None = None,
+        most_usd: Decimal | None = None,
+    ) -> Submission:
         if self.find_open(key) is not None:
             raise InDoubtError("somebody was first", video_id=key.video_id)
         number = len(self.rows) + 1
@@ -75,6 +82,7 @@ class Book:
             session_id="s",
             state=STATE.INTENDED,
             quoted_usd=quoted_usd,
+            most_usd=most_usd,
         )
         self._set(number, row, "intend")
         return row
@@ -207,6 +215,13 @@ class Watcher:
         raise GaveUpError("late", video_id=submission.key.video_id) from last
 
 
+def price_of(duration_s: float | None) -> Price | None:
+    if duration_s is None:
+        return None
+    likely_usd = Decimal(duration_s) / 1000
+    return Price(likely_usd=likely_usd, most_usd=likely_usd + Decimal("0.1"))
+
+
 @dataclass
 class World:
     diary: list[str] = field(default_factory=list)
@@ -224,7 +239,7 @@ class World:
             control=self.control,
             clock=self.clock,
             model="WhisperLargeV3",
-            quote=lambda duration_s: Decimal(duration_s) / 1000,
+            quote=price_of,
         )
 
     def fetch(self, item: VideoItem = ITEM, metadata: VideoMetadata | None = None) -> Transcript:

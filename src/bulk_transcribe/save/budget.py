@@ -1,0 +1,182 @@
+"""What a session may spend: the cost limit, kept by the very transaction that commits an intent.
+
+A request counts with what it was charged; until that is known, with the most that it can cost. So
+money in flight counts, requests in doubt count, and what is spent can only come out lower.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
+
+from bulk_transcribe.core.figures import money
+from bulk_transcribe.core.job import SubmissionState
+from bulk_transcribe.errors import (
+    BulkTranscribeError,
+    CostLimitError,
+    CostUnknownError,
+    StopBatchError,
+)
+from bulk_transcribe.save.tables import submissions
+
+#: Sums are made in whole millionths of a dollar, the service's own smallest step.
+_MICROS: Final = 1_000_000
+#: Turns the database's rounding to the nearest into rounding up. Below a half, so that what a
+#: float cannot hold exactly is not taken for more.
+_UP: Final = 0.4999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a session has spent or may still have to pay, US dollars.
+
+    Args:
+        usd: Charges, and the most that open requests and untold charges can be.
+        unknown: Requests that may cost something nobody can tell; they are not in `usd`.
+    """
+
+    usd: Decimal = Decimal(0)
+    unknown: int = 0
+
+
+def committed(connection: Connection, session_id: str) -> Committed:
+    """Add up in the database, to the millionth; fractions of it are rounded up.
+
+    Refused requests and those that were given up before they went out cost nothing. All others
+    count: accepted, in doubt, failed and abandoned ones too, since a failed job may be charged.
+    """
+    micros = func.coalesce(
+        _micros(submissions.c.charged_usd),
+        _micros(submissions.c.most_usd),
+        _micros(submissions.c.quoted_usd),
+    )
+    unknown = func.coalesce(func.sum(case((micros.is_(None), 1), else_=0)), 0)
+    query = select(func.coalesce(func.sum(micros), 0), unknown)
+    row = connection.execute(query.where(submissions.c.session_id == session_id, _may_cost())).one()
+    return Committed(usd=Decimal(int(row[0])) / _MICROS, unknown=int(row[1]))
+
+
+class Budget:
+    """Whether one more paid request may go out. May be shared by all threads of a run.
+
+    Two limits: `cap_usd`, which the store watches over so that threads and processes cannot pass
+    it together; and `close`, after which this run pays for nothing any more.
+
+    Args:
+        cap_usd: The most that the session may cost, all its runs together; None: no limit.
+        no_price: Why no price can be had at all; None where prices can be had.
+    """
+
+    def __init__(
+        self,
+        cap_usd: Decimal | None = None,
+        *,
+        no_price: Callable[[], BulkTranscribeError | None] = lambda: None,
+    ) -> None:
+        self.cap_usd = cap_usd
+        self._no_price = no_price
+        self._lock = threading.Lock()  # guards _closed
+        self._closed: StopBatchError | None = None
+
+    @property
+    def closed(self) -> StopBatchError | None:
+        """Why nothing more is paid for; None while paying goes on."""
+        with self._lock:
+            return self._closed
+
+    def close(self, error: StopBatchError) -> StopBatchError:
+        """Pay for nothing more in this run; of several reasons the first one counts."""
+        with self._lock:
+            self._closed = self._closed or error
+            return self._closed
+
+    def refusal(
+        self, connection: Connection, session_id: str, video_id: str, most_usd: Decimal | None
+    ) -> BulkTranscribeError | None:
+        """Why this request may not go out, or None: then commit its intent in this transaction.
+
+        Args:
+            connection: Of the write transaction that commits the intent; nobody else writes
+                meanwhile.
+            session_id: On whose account it is booked.
+            video_id: The video.
+            most_usd: The most that it can cost; None where nobody can tell.
+        """
+        closed = self.closed
+        if closed is not None or self.cap_usd is None:
+            return closed
+        if most_usd is None:
+            return self._without_price(video_id)
+        so_far = committed(connection, session_id)
+        if so_far.unknown:
+            return self.close(_untold(so_far.unknown, self.cap_usd))
+        if so_far.usd + most_usd <= self.cap_usd:
+            return None
+        return self.close(_reached(so_far.usd, self.cap_usd, video_id, most_usd))
+
+    def _without_price(self, video_id: str) -> BulkTranscribeError:
+        trouble = self._no_price()
+        if isinstance(trouble, StopBatchError):
+            return self.close(trouble)
+        if trouble is not None:
+            return self.close(_no_quote(trouble))
+        return CostUnknownError(
+            f"{video_id}: its length is not known, so its price is not either, "
+            "and there is a cost limit.",
+            video_id=video_id,
+            next_step="Set YOUTUBE_DATA_API_KEY so that lengths are known, "
+            "or retry with --max-cost none.",
+            can_retry=True,
+        )
+
+
+def _may_cost() -> ColumnElement[bool]:
+    states = SubmissionState
+    never_sent = and_(
+        submissions.c.state == states.ABANDONED.value, submissions.c.sent_at.is_(None)
+    )
+    return ~or_(submissions.c.state == states.REFUSED.value, never_sent)
+
+
+def _micros(amount: ColumnElement[Decimal | None]) -> ColumnElement[Any]:
+    """An amount as a whole number, rounded up; NULL stays NULL."""
+    return cast(func.round(cast(amount, Float) * _MICROS + _UP), Integer)
+
+
+def _reached(so_far: Decimal, cap: Decimal, video_id: str, most: Decimal) -> CostLimitError:
+    return CostLimitError(
+        f"Cost limit reached: {money(so_far)} of {money(cap)} are spent or in flight, "
+        f"and the next video ({video_id}) costs up to {money(most)}.",
+        next_step="Raise the limit and resume: --max-cost USD, or --max-cost none.",
+    )
+
+
+def _untold(number: int, cap: Decimal) -> CostLimitError:
+    return CostLimitError(
+        f"The cost limit of {money(cap)} cannot be kept: what {number} earlier paid requests of "
+        "this session cost is not known.",
+        next_step="Look at its receipts and the account, then resume with --max-cost none.",
+        code="cost_unknown",
+    )
+
+
+def _no_quote(trouble: BulkTranscribeError) -> CostLimitError:
+    return CostLimitError(
+        f"There is a cost limit, and no price can be had: {trouble.message}",
+        next_step="Resume later, or with --max-cost none.",
+        code="no_price",
+    )
