@@ -122,3 +122,30 @@ def test_the_parallel_section_says_what_is_wrong() -> None:
     assert len(section.problems()) == 2
     assert not ParallelConfig(max_concurrent=50, enable_parallel=True).is_ui_compatible()
     assert ParallelConfig(max_concurrent=10, enable_parallel=True).is_ui_compatible()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'out = "~nobody-is-called-so/x"',
+        'out = "a\\u0000b"',
+        "request_timeout_s = inf",
+        "clock_speed = nan",
+        'deapi_base_url = "http://[::1"',
+        'deapi_base_url = "http://x:99999999"',
+        "formats = " + "[" * 3_000 + "]" * 3_000,
+        "max_concurrent = 1e400",
+        "rate_limit_rpm = " + "9" * 5_000,
+    ],
+)
+def test_no_value_in_the_file_ends_in_a_traceback(line: str, tmp_path: Path) -> None:
+    """Found by the fuzzer: each of these was an exception that nobody explained."""
+    (tmp_path / "bulk-transcribe.toml").write_text(line)
+    with pytest.raises(ConfigError) as caught:
+        load({"home": tmp_path}, {}, tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_data_folder_of_nobody_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such user"):
+        load({}, {"BULK_TRANSCRIBE_HOME": "~nobody-is-called-so"}, tmp_path)

@@ -47,6 +47,9 @@ _DONE_WORDS: Final = frozenset({"done", "completed"})
 _FAILED_WORDS: Final = frozenset({"error", "failed"})
 _PAGE_SIZE: Final = 50  # the most that either version gives
 _MOST_PAGES: Final = 100
+_LONGEST_ID: Final = 200  # a UUID has 36 characters
+_MOST_USD: Final = 1_000_000_000
+_MOST_DIGITS: Final = 12  # behind the point
 _NOT_FOUND: Final = 404
 #: Causes of a 403 that say nothing about whether the key may transcribe.
 _MAY_NOT_READ: Final = frozenset({"insufficient_permissions", "forbidden"})
@@ -168,15 +171,15 @@ class DeapiClient:
         )
         reply = self._http.send(call, ticket, on_sending=on_sending)
         data = _data(reply.json())
-        request_id = data.get("request_id") or data.get("id")
-        if not isinstance(request_id, str | int) or not str(request_id).strip():
+        request_id = _read_id(data.get("request_id")) or _read_id(data.get("id"))
+        if not request_id:
             # Neither `refused` nor `never_sent`: a 2xx most likely was accepted.
             raise NetworkError(
                 f"deAPI answered the submit without a request id: {short(reply.text, 120)!r}.",
                 next_step="The request may have been accepted and paid: it is held as in doubt.",
                 code="no_request_id",
             )
-        return str(request_id).strip()
+        return request_id
 
     def job(self, request_id: str, ticket: Ticket) -> JobStatus:
         """Ask once how a job is. See `PaidService.job`.
@@ -388,8 +391,18 @@ def _charged(price: Any) -> Decimal | None:
     return _amount(price)
 
 
+def _read_id(value: Any) -> str:
+    """A request id as text; "" where the value cannot be one."""
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    return text if len(text) <= _LONGEST_ID and text.isprintable() else ""
+
+
 def _amount(value: Any) -> Decimal | None:
-    """An amount of money: a number, a text, or an object with `amount`; None for anything else."""
+    """An amount of money: a number, a text, or an object with `amount`; None for anything else.
+
+    Numbers that no account holds are something else, too: to print 1E+999999999 would fill the
+    memory with zeros.
+    """
     if isinstance(value, dict):
         value = value.get("amount", value.get("price"))
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
@@ -398,7 +411,14 @@ def _amount(value: Any) -> Decimal | None:
         amount = Decimal(value)
     except (InvalidOperation, ValueError):
         return None
-    return amount if amount.is_finite() else None
+    if not amount.is_finite() or not -_MOST_USD <= amount <= _MOST_USD:
+        return None
+    return amount if _exponent(amount) >= -_MOST_DIGITS else round(amount, _MOST_DIGITS)
+
+
+def _exponent(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
 
 
 def _data(body: Any) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ LEAST_REAL_S: Final = 2.0
 _CONNECT_S: Final = 10.0
 _REDIRECTS: Final = range(300, 400)
 _CHUNK_BYTES: Final = 65_536
+_LONGEST_WAIT_S: Final = 86_400.0
 #: Answers of a proxy in front of the service that never reached the service itself
 #: (Cloudflare: web server is down, origin unreachable, TLS handshake failed, bad certificate).
 _NOT_REACHED: Final = frozenset({521, 523, 525, 526})
@@ -101,7 +102,7 @@ class Reply:
         """
         try:
             return json.loads(self.text, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, ArithmeticError, RecursionError) as error:
             raise NetworkError(
                 f"{self.service} answered {self.status} with something that is not JSON: "
                 f"{short(self.text, 80)!r}.",
@@ -308,22 +309,23 @@ def _given_back_on_error(permit: Permit) -> Iterator[None]:
 
 
 def parse_retry_after_s(text: str | None, now: datetime) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date; never below 0.0.
+    """Read a Retry-After header: seconds, or an HTTP date; 0.0 to a day.
 
-    None where it is missing or means nothing.
+    None where it is missing or means nothing. A longer wait counts as a day: no limit that we
+    know of is longer, and one bad header must not put a run to sleep for years.
     """
     if not text:
         return None
     text = text.strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text, re.ASCII):
-        return float(text)
+        return min(float(text), _LONGEST_WAIT_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         return None
-    return max(0.0, (at - now).total_seconds())
+    return min(max(0.0, (at - now).total_seconds()), _LONGEST_WAIT_S)
 
 
 #: status -> (class, code, what it usually means, what to do). Services refine it (`explain`).

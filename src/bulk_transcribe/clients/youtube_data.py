@@ -7,6 +7,7 @@ Source: Google's reference of `videos`, `playlistItems`, `channels` and its erro
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -38,6 +39,9 @@ _BATCH: Final = 50  # most ids, and most entries of a page, in one call
 #: YouTube itself cuts lists near 20,000 entries; a list that goes on beyond this is a loop.
 _MOST_PAGES: Final = 2_000
 _PLACEHOLDERS: Final = frozenset({"Deleted video", "Private video"})
+_VIDEO_ID: Final = re.compile(r"[0-9A-Za-z_-]{11}")
+#: What ids of lists and page tokens are made of.
+_WORD: Final = re.compile(r"[\w=.+/%-]{1,500}", re.ASCII)
 
 
 class YouTubeDataClient:
@@ -169,7 +173,9 @@ class YouTubeDataClient:
                     seen.add(entry.item.video_id)
                     yield entry
             following = body.get("nextPageToken")
-            if not isinstance(following, str) or not following or following in tokens:
+            if not isinstance(following, str) or following in tokens:
+                return
+            if not _WORD.fullmatch(following):
                 return
             tokens.add(following)
             token = following
@@ -196,7 +202,7 @@ class YouTubeDataClient:
         for item in _items(body):
             lists = _dict(_dict(item.get("contentDetails")).get("relatedPlaylists"))
             uploads = lists.get("uploads")
-            if isinstance(uploads, str) and uploads:
+            if isinstance(uploads, str) and _WORD.fullmatch(uploads):
                 return uploads
         raise _no_such(f"channel {channel}")
 
@@ -284,7 +290,9 @@ def _read_entry(item: Mapping[str, Any], origin: str) -> _Entry | None:
     privacy = _dict(item.get("status")).get("privacyStatus")
     title, owner = _text(snippet.get("title")), _text(snippet.get("videoOwnerChannelTitle"))
     is_gone = owner is None and title in _PLACEHOLDERS
-    if not isinstance(video_id, str) or not video_id or is_gone or privacy == "private":
+    if not isinstance(video_id, str) or not _VIDEO_ID.fullmatch(video_id):  # it names files
+        return None
+    if is_gone or privacy == "private":
         return None
     return _Entry(
         VideoItem(video_id=video_id, title=title, channel=owner, origin=origin),
@@ -451,9 +459,11 @@ def _no_such(subject: str) -> InputError:
 def _moment(value: Any) -> datetime | None:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        if at is None:
+            return None
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the first hours of year 1 are in year 0 elsewhere
         return None
-    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _text(value: Any) -> str | None:

@@ -4,12 +4,12 @@ It asks YouTube as a browser would: one video at a time, several requests inside
 The library takes 0.2 s to import and is only imported when it is used.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
+from urllib.parse import urlsplit
 
 from bulk_transcribe.clients.http import real_timeout_s
 from bulk_transcribe.clients.safe_text import one_line, short
@@ -35,6 +35,8 @@ _PREFIX: Final = re.compile(r"^(ERROR:\s*)?(\[[\w:+]+\]\s*)?([A-Za-z0-9_-]{11}:\
 _PLACEHOLDERS: Final = frozenset({"[Deleted video]", "[Private video]"})
 _MOST_WAIT_S: Final = 5.0
 _DEEPEST: Final = 3  # channel -> tab -> list
+#: Stands for "no length": beyond a year it is none of a video's.
+_LONGEST_S: Final = 366 * 86_400.0
 #: Within an unordered or roughly dated list, this many too old ones in a row end the reading.
 _TOO_OLD_IN_A_ROW: Final = 50
 
@@ -111,6 +113,8 @@ class YtDlpClient:
             "skip_download": True,
             "noplaylist": True,
             "ignore_no_formats_error": True,
+            # never the extractor that asks any address: what a list names is not ours to visit
+            "allowed_extractors": ["youtube.*"],
             "cachedir": False,
             "socket_timeout": min(_MOST_WAIT_S, real_timeout_s(clock, timeout_s)),
             # retries are for the callers to decide; inside they would last minutes
@@ -178,7 +182,7 @@ class YtDlpClient:
             raise
         except Exception as error:  # noqa: BLE001 -- the library raises whatever its parsers meet
             return self._refused(video_id, error)
-        if not info:
+        if not info or not isinstance(info, dict):
             raise _unreadable(video_id)
         return read_info(video_id, info, self._clock.now())
 
@@ -292,8 +296,19 @@ def _entries(ydl: Ydl, url: str, *, depth: int) -> Iterator[dict[str, Any]]:
         target = entry.get("url")
         if _is_video(entry):
             yield entry
-        elif isinstance(target, str) and target != url and depth < _DEEPEST:
+        elif _is_on_youtube(target) and target != url and depth < _DEEPEST:
             yield from _entries(ydl, target, depth=depth + 1)
+
+
+def _is_on_youtube(target: Any) -> TypeGuard[str]:
+    """Whether an entry's address may be visited: YouTube's own, encrypted."""
+    try:
+        parts = urlsplit(target if isinstance(target, str) else "")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    is_youtube = host == "youtube.com" or host.endswith(".youtube.com")
+    return parts.scheme == "https" and is_youtube and port in {None, 443}
 
 
 def _is_video(entry: Mapping[str, Any]) -> bool:
@@ -316,7 +331,7 @@ def _wanted(
     too_old = 0
     for entry in entries:
         video_id = str(entry["id"])
-        if video_id in seen or entry.get("title") in _PLACEHOLDERS:
+        if video_id in seen or _text(entry.get("title")) in _PLACEHOLDERS:
             continue
         seen.add(video_id)
         published_at = _published_at(entry)
@@ -416,7 +431,7 @@ def _has_captions(subtitles: Any) -> bool | None:
 def _positive(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if value > 0 and math.isfinite(value) else None
+    return float(value) if 0 < value <= _LONGEST_S else None
 
 
 def _text(value: Any) -> str | None:
