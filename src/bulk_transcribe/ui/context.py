@@ -1,9 +1,10 @@
 """What every page is given."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from bulk_transcribe.ui.reading import Reading
 
 #: The query parameter that names the session that is looked at.
 SESSION_PARAMETER = "session"
+_CHOSEN = "chosen_session"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class PageContext:
         clock: The time of the store.
         session_id: The session that is looked at: the one in the address, else the newest; None
             when there is none.
+        go: Shows another page ("new", "monitor", "results", "sessions", "settings") with this
+            session; None keeps the session. Does not return.
         missing_id: What the address asked for and the store does not have; "" mostly.
     """
 
@@ -39,11 +43,15 @@ class PageContext:
     launch: Launcher
     clock: Clock
     session_id: str | None
+    go: Callable[[str, str | None], NoReturn]
     missing_id: str = ""
 
 
-def page_context() -> PageContext:
+def page_context(go: Callable[[str], NoReturn]) -> PageContext:
     """The context of this run of the script.
+
+    Args:
+        go: Shows the page of this name.
 
     Raises:
         ConfigError: a setting cannot be used.
@@ -55,9 +63,18 @@ def page_context() -> PageContext:
     clock = SystemClock(settings.clock_speed)
     database = _database(str(settings.database_path.absolute()))
     sessions = SessionManager(database, clock)
-    wanted = st.query_params.get(SESSION_PARAMETER, "")
     reading = Reading(database, clock)
-    found = wanted if wanted and reading.has(wanted) else sessions.latest()
+    wanted = st.query_params.get(SESSION_PARAMETER) or st.session_state.get(_CHOSEN) or ""
+    is_there = bool(wanted) and reading.has(wanted)
+    if is_there:
+        choose(wanted)
+    found = wanted if is_there else sessions.latest()
+
+    def go_with(path: str, session_id: str | None) -> NoReturn:
+        if session_id is not None:
+            choose(session_id)
+        go(path)
+
     return PageContext(
         settings=settings,
         store=reading,
@@ -65,8 +82,16 @@ def page_context() -> PageContext:
         launch=_launcher(settings, sessions, environ, folder),
         clock=clock,
         session_id=found,
-        missing_id=wanted if wanted and found != wanted else "",
+        go=go_with,
+        missing_id="" if is_there else wanted,
     )
+
+
+def choose(session_id: str) -> None:
+    """Look at this session from now on: in this tab, after a refresh, and where its link goes."""
+    st.session_state[_CHOSEN] = session_id
+    if st.query_params.get(SESSION_PARAMETER) != session_id:
+        st.query_params[SESSION_PARAMETER] = session_id
 
 
 @st.cache_resource(show_spinner=False, on_release=Database.close)

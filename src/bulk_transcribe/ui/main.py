@@ -1,6 +1,7 @@
 """The script that Streamlit runs for each look at the page and each click on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 import streamlit as st
 
@@ -10,46 +11,43 @@ from bulk_transcribe.ui.context import PageContext, page_context
 from bulk_transcribe.ui.pages import monitor, new_batch, results, sessions, settings
 
 TITLE = "Bulk Transcribe"
+_START = "monitor"
+_PAGES: Mapping[str, tuple[Callable[[PageContext], None], str, str]] = {
+    "new": (new_batch.render, "New batch", ":material/add_circle:"),
+    "monitor": (monitor.render, "Monitor", ":material/monitoring:"),
+    "results": (results.render, "Results", ":material/description:"),
+    "sessions": (sessions.render, "Sessions", ":material/history:"),
+    "settings": (settings.render, "Settings", ":material/tune:"),
+}
 
 
 def show() -> None:
     """Draw the page that is looked at."""
-    st.set_page_config(
-        page_title=TITLE,
-        page_icon=":material/subtitles:",
-        layout="wide",
-        initial_sidebar_state="auto",
-    )
-    chosen = st.navigation(
-        [
-            _page(new_batch.render, "New batch", "new", ":material/add_circle:"),
-            _page(monitor.render, "Monitor", "monitor", ":material/monitoring:", default=True),
-            _page(results.render, "Results", "results", ":material/description:"),
-            _page(sessions.render, "Sessions", "sessions", ":material/history:"),
-            _page(settings.render, "Settings", "settings", ":material/tune:"),
-        ],
-        position="top",
-    )
-    chosen.run()
+    st.set_page_config(page_title=TITLE, page_icon=":material/subtitles:", layout="wide")
+    pages: dict[str, st.Page] = {}
+
+    def go(path: str) -> NoReturn:
+        st.switch_page(pages[path], query_params=st.query_params.to_dict())
+
+    for path, (render, title, icon) in _PAGES.items():
+        pages[path] = st.Page(
+            _guarded(render, go), title=title, icon=icon, url_path=path, default=path == _START
+        )
+    st.navigation(list(pages.values()), position="top").run()
 
 
-def _page(
-    render: Callable[[PageContext], None],
-    title: str,
-    path: str,
-    icon: str,
-    *,
-    default: bool = False,
-) -> st.Page:
+def _guarded(
+    render: Callable[[PageContext], None], go: Callable[[str], NoReturn]
+) -> Callable[[], None]:
     def run() -> None:
         try:
-            render(page_context())
+            render(page_context(go))
         except BulkTranscribeError as error:  # the page stays, and says what to do
             st.error(words.plain(error.message, 600), icon=":material/error:")
             if error.next_step:
                 st.markdown(words.plain(error.next_step, 600))
 
-    return st.Page(run, title=title, icon=icon, url_path=path, default=default)
+    return run
 
 
 if __name__ == "__main__":

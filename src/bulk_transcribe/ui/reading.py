@@ -9,7 +9,7 @@ from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.receipts import Receipts, VideoReceipt
-from bulk_transcribe.save.session import InputProblem, Session, VideoSort
+from bulk_transcribe.save.session import InputProblem, Session, SessionInfo, VideoSort
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.views import (
     PulsePoint,
@@ -51,6 +51,10 @@ class Reading:
     def sessions(self) -> list[SessionLine]:
         """All sessions, newest first."""
         return self._views.lines()
+
+    def newest_sessions(self, limit: int) -> list[SessionInfo]:
+        """The newest sessions, at most `limit`, without their money."""
+        return self._manager.list_sessions(limit=limit)
 
     def overview(self, session_id: str) -> Overview:
         """A session as a whole.

@@ -1,0 +1,322 @@
+"""What the monitor says, worked out from what was read. Pure; the words are plain Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+import pandas as pd
+
+from bulk_transcribe.core.figures import count, money, short_time, time_range
+from bulk_transcribe.core.request import RequestKind
+from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
+from bulk_transcribe.core.video import watch_url
+from bulk_transcribe.save.session import SessionInfo, SessionStatus
+from bulk_transcribe.save.views import PulsePoint, VideoRow
+from bulk_transcribe.ui import words
+from bulk_transcribe.ui.reading import Overview
+
+#: Filter of the table -> the stages that it shows.
+GROUPS: Final[dict[str, frozenset[Stage]]] = {
+    "Waiting": frozenset({Stage.QUEUED}),
+    "Active": frozenset(
+        {Stage.METADATA, Stage.CAPTIONS, Stage.SUBMITTING, Stage.TRANSCRIBING, Stage.SAVING}
+    ),
+    "Done": frozenset({Stage.DONE}),
+    "Failed": frozenset({Stage.FAILED, Stage.CRASHED}),
+    "Skipped": frozenset({Stage.SKIPPED}),
+    "In doubt": frozenset({Stage.IN_DOUBT}),
+    "Left for later": frozenset({Stage.CANCELLED}),
+}
+#: A gap in the pulses this many times the usual one is a pause between two runs.
+_BREAK: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number with its name and a line that explains it."""
+
+    label: str
+    value: str
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A video in flight: its bar, and the words at it as Markdown."""
+
+    video_id: str
+    fraction: float
+    title: str
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Why a session does not run; `is_trouble` colours it."""
+
+    text: str
+    is_trouble: bool
+
+
+def overall_text(view: Overview) -> str:
+    """The line at the bar of the whole session."""
+    totals = view.info.totals
+    if not totals.total:
+        return "No videos in this session"
+    parts = [f"{totals.finished:,} of {totals.total:,} finished", f"{totals.fraction:.0%}"]
+    if left := time_left_text(view):
+        parts.append(left)
+    return " · ".join(parts)
+
+
+def time_left_text(view: Overview) -> str:
+    """Time left as a range; "" when nobody works on it or nothing is known."""
+    totals, pulse = view.info.totals, view.pulse
+    if totals.finished == totals.total or view.info.status is not SessionStatus.RUNNING:
+        return ""
+    if pulse is None or not pulse.high_s:
+        return "time left not known yet"
+    return f"{time_range(pulse.low_s, pulse.high_s)} left"
+
+
+def figures(view: Overview) -> list[Figure]:
+    """The numbers of the monitor; of the ends beside done and failed only those that occur."""
+    totals = view.info.totals
+    active = "Active" if view.info.is_live else "Unfinished"
+    found = [
+        Figure(label="Done", value=f"{totals.done:,}"),
+        Figure(label="Failed", value=f"{totals.failed:,}"),
+        Figure(label=active, value=f"{totals.active:,}", about="Videos that were begun."),
+        Figure(label="Waiting", value=f"{totals.queued:,}", about="Not begun yet."),
+    ]
+    rare = (
+        ("Skipped", totals.skipped, "Left out on purpose, such as live streams."),
+        ("In doubt", totals.in_doubt, "A paid request whose answer was lost. Never sent twice."),
+        ("Left for later", totals.cancelled, "A stop came first. Resume takes them up."),
+    )
+    found += [Figure(label=name, value=f"{n:,}", about=why) for name, n, why in rare if n]
+    return [*found, *_rates(view)]
+
+
+def _rates(view: Overview) -> list[Figure]:
+    pulse = view.pulse if view.info.is_live else None
+    per_min = None if pulse is None else pulse.videos_per_min
+    requests = "-"
+    if pulse is not None:
+        of = "" if pulse.limit_60s is None else f" of {pulse.limit_60s:,}"
+        requests = f"{pulse.limited_60s:,}{of}"
+    found = [
+        Figure(
+            label="Videos a minute",
+            value="-" if per_min is None else f"{per_min:.1f}",
+            about="Over the last five minutes.",
+        ),
+        Figure(label="Spent", value=money(view.money.spent_usd), about=_money_text(view)),
+        Figure(
+            label="Requests, last minute",
+            value=requests,
+            about="Requests that count against the paid service's limit. " + sent_text(view),
+        ),
+    ]
+    if view.money.at_risk_usd:
+        found.append(
+            Figure(
+                label="At risk",
+                value=money(view.money.at_risk_usd),
+                about="Paid requests of which the service has not said whether it took money.",
+            )
+        )
+    return found
+
+
+def _money_text(view: Overview) -> str:
+    return f"{count(view.money.requests, 'paid request')} in all runs of this session."
+
+
+def sent_text(view: Overview) -> str:
+    """What was sent in all runs, by kind."""
+    kinds = sorted(view.requests.items(), key=lambda pair: -pair[1])
+    total = sum(number for _, number in kinds)
+    parts = ", ".join(f"{number:,} {_KINDS[kind]}" for kind, number in kinds)
+    return f"{total:,} sent so far" + (f": {parts}." if parts else ".")
+
+
+_KINDS: Final = {
+    RequestKind.SUBMIT: "submits",
+    RequestKind.POLL: "looks at jobs",
+    RequestKind.PRICE: "quotes",
+    RequestKind.ACCOUNT: "account",
+    RequestKind.DOWNLOAD: "downloads",
+    RequestKind.CAPTIONS: "captions",
+    RequestKind.DATA_API: "YouTube data",
+    RequestKind.YT_DLP: "yt-dlp",
+}
+
+
+def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a status
+    """Why a session does not run now, and what to do; None where there is nothing to say."""
+    info, totals = view.info, view.info.totals
+    left = totals.queued + totals.active + totals.cancelled
+    match info.status:
+        case SessionStatus.INTERRUPTED:
+            said = "Its engine ended without a word. Nothing finished is lost, and nothing is paid "
+            return Notice(text=said + "twice: Resume goes on where it was.", is_trouble=True)
+        case SessionStatus.STOPPED if info.stopped_code:
+            parts = [info.stopped_reason, info.stopped_next_step]
+            said = " ".join(words.plain(part, 600) for part in parts if part)
+            return Notice(text=f"It stopped. {said}", is_trouble=True)
+        case SessionStatus.STOPPED if left:
+            return Notice(
+                text=f"It was stopped. {count(left, 'video')} left for Resume.", is_trouble=False
+            )
+        case SessionStatus.PAUSED if totals.active:
+            said = f"Paused. {count(totals.active, 'video')} in flight will be finished."
+            return Notice(text=said, is_trouble=False)
+        case SessionStatus.PAUSED:
+            return Notice(text="Paused. Nothing is in flight.", is_trouble=False)
+        case SessionStatus.NEW:
+            return Notice(text="Nobody has worked on it yet. Start begins.", is_trouble=False)
+        case SessionStatus.RUNNING if view.pulse is not None and view.pulse.is_draining:
+            return Notice(text="Stopping: what is in flight is finished first.", is_trouble=False)
+        case SessionStatus.FINISHED if totals.done == totals.total and totals.total:
+            return Notice(
+                text=f"All {totals.total:,} videos have their transcripts, in "
+                f"{words.plain(info.out_dir, 300)}.",
+                is_trouble=False,
+            )
+        case _:
+            return None
+
+
+def cards(states: Sequence[VideoState], now_at: datetime) -> list[Card]:
+    """The videos in flight, each worker's always at the same place."""
+    return [
+        Card(
+            video_id=state.video_id,
+            fraction=min(1.0, max(0.0, state.progress or 0.0)),
+            title=words.plain(state.title or state.video_id, 90),
+            line=_card_line(state, now_at),
+        )
+        for state in sorted(states, key=lambda s: (_worker_number(s), s.position))
+    ]
+
+
+def _card_line(state: VideoState, now_at: datetime) -> str:
+    parts = [words.plain(state.video_id), words.STAGES[state.stage]]
+    if state.progress is not None:
+        parts.append(f"{state.progress:.0%}")
+    if state.started_at is not None:
+        parts.append(short_time((now_at - state.started_at).total_seconds()))
+    if state.waiting is not None and state.waiting is not WaitReason.JOB:
+        parts.append(waiting_text(state.waiting, state.waiting_until_at, now_at))
+    return " · ".join(parts)
+
+
+def waiting_text(
+    reason: WaitReason, until_at: datetime | None = None, now_at: datetime | None = None
+) -> str:
+    """Why a video waits, and how long still where that is known."""
+    if until_at is None or now_at is None or until_at <= now_at:
+        return reason.value
+    return f"{reason.value}, {short_time((until_at - now_at).total_seconds())}"
+
+
+def _worker_number(state: VideoState) -> int:
+    digits = (state.worker or "").rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+#: Columns of the status table, in order.
+COLUMNS: Final = (
+    "#", "Title", "Status", "Progress", "Length", "Took", "Source", "Cost", "Why", "Link",
+)  # fmt: skip
+
+
+def table(rows: Sequence[VideoRow]) -> pd.DataFrame:
+    """The status table; cells are text and numbers, never Markdown. No rows give no lines."""
+    stages = {stage.value: word for stage, word in words.STAGES.items()}
+    waits = {reason.name: reason.value for reason in WaitReason if reason is not WaitReason.JOB}
+    final = {Stage.DONE.value: 1.0}
+    columns = zip(
+        *(
+            (
+                row.position + 1,
+                row.title or row.video_id,
+                stages[row.stage],
+                final.get(row.stage, row.progress),
+                _minutes(row.duration_s),
+                _took_s(row),
+                row.source or "",
+                float(row.spent_usd) or None,
+                row.error or waits.get(row.waiting or "", ""),
+                watch_url(row.video_id),
+            )
+            for row in rows
+        ),
+        strict=True,
+    )
+    found = dict(zip(COLUMNS, columns, strict=True)) if rows else dict.fromkeys(COLUMNS, ())
+    frame = pd.DataFrame(found, columns=list(COLUMNS))
+    numbers = ["Progress", "Length", "Took", "Cost"]
+    frame[numbers] = frame[numbers].astype("float64")
+    return frame
+
+
+def _minutes(duration_s: float | None) -> float | None:
+    return None if duration_s is None else duration_s / 60
+
+
+def _took_s(row: VideoRow) -> float | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return (row.finished_at - row.started_at).total_seconds()
+
+
+def throughput(points: Sequence[PulsePoint]) -> pd.DataFrame:
+    """Videos a minute over time; a pause between two runs is a gap."""
+    return _over_time(points, {"Videos a minute": [p.videos_per_min for p in points]})
+
+
+def budget(points: Sequence[PulsePoint]) -> pd.DataFrame:
+    """Requests of the last minute and the limit over time."""
+    return _over_time(
+        points,
+        {
+            "Requests, last minute": [p.limited_60s for p in points],
+            "Limit": [p.limit_60s for p in points],
+        },
+    )
+
+
+def _over_time(
+    points: Sequence[PulsePoint], columns: dict[str, Sequence[float | None]]
+) -> pd.DataFrame:
+    index = pd.DatetimeIndex([point.at for point in points], name="Time", tz="UTC")
+    frame = pd.DataFrame(columns, index=index, dtype="float64")
+    gaps = _gaps([point.at for point in points])
+    if gaps:
+        empty = pd.DataFrame(float("nan"), index=pd.DatetimeIndex(gaps), columns=frame.columns)
+        frame = pd.concat([frame, empty]).sort_index()
+    return frame
+
+
+def _gaps(moments: Sequence[datetime]) -> list[datetime]:
+    """A moment in each pause between two runs."""
+    steps = [later - earlier for earlier, later in pairwise(moments)]
+    if not steps:
+        return []
+    usual = timedelta(seconds=median(step.total_seconds() for step in steps))
+    return [
+        moment + step / 2
+        for moment, step in zip(moments, steps, strict=False)
+        if step > max(usual * _BREAK, timedelta(seconds=10))
+    ]
+
+
+def session_name(info: SessionInfo) -> str:
+    """How a session is called in a list: its name and when it was made."""
+    made = info.created_at.astimezone()
+    return f"{words.one_line(info.name, 60) or 'Batch'} · {made:%d %b %H:%M}"
