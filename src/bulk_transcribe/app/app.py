@@ -27,6 +27,7 @@ from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
+from bulk_transcribe.save.receipts import Receipts
 from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import Decision, SubmissionLedger
@@ -220,6 +221,11 @@ class App:
     def spent_usd(self, session_id: str) -> Decimal:
         """What a session has cost so far."""
         return SubmissionLedger(self._database, self._clock, session_id).money(session_id).spent_usd
+
+    @property
+    def receipts(self) -> Receipts:
+        """What each video of a session took."""
+        return Receipts(self._database)
 
     def limiter_beliefs(self) -> list[dict[str, Any]]:
         """What is believed of each account's limits, and why."""

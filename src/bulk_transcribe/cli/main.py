@@ -299,6 +299,28 @@ def sessions(context: typer.Context, as_json: options.Json = False) -> None:
     raise typer.Exit(inspect.sessions(options.settings(context).settings, as_json=as_json))
 
 
+@app.command(epilog="Example: bulk-transcribe receipts --csv > receipts.csv")
+def receipts(
+    context: typer.Context,
+    session: options.SessionId = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All sessions, and what was paid in deleted ones.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A table for spreadsheets.", rich_help_panel="Output")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what was tried for each video, when, and what it cost, to the last digit."""
+    from bulk_transcribe.cli import receipts as bills
+
+    raise typer.Exit(
+        bills.run(
+            options.settings(context).settings, session, every=every, as_csv=as_csv, as_json=as_json
+        )
+    )
+
+
 @app.command(epilog="Example: bulk-transcribe export --format vtt,txt -o subtitles")
 def export(
     context: typer.Context,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, exists, func, select
 
 from bulk_transcribe.core.attempt import AttemptOutcome, SourceAttempt
 from bulk_transcribe.core.job import Submission
@@ -80,6 +80,11 @@ class SessionReceipt:
         """HTTP requests of all kinds."""
         return sum(part.sent for part in self.requests.values())
 
+    @property
+    def batch_requests_sent(self) -> int:
+        """Those of the batch as a whole: lists, quotes, the balance."""
+        return sum(part.sent for part in self.batch_requests.values())
+
 
 class Receipts:
     """Reads receipts. May be shared by all threads."""
@@ -101,6 +106,19 @@ class Receipts:
                 return
             yield from found
             position += _CHUNK
+
+    def without_video(self) -> list[Submission]:
+        """Paid requests whose video is in no session any more, oldest first.
+
+        Sessions can be deleted; what was paid is not forgotten for that.
+        """
+        is_there = exists().where(
+            videos.c.session_id == submissions.c.session_id,
+            videos.c.video_id == submissions.c.video_id,
+        )
+        query = select(submissions).where(~is_there).order_by(submissions.c.submission_id)
+        with self._database.read() as connection:
+            return [submission_of(row) for row in connection.execute(query).mappings()]
 
     def of_session(self, session_id: str) -> SessionReceipt:
         """The sums; zeros for a session that does not exist or did nothing."""

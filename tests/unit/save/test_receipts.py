@@ -112,3 +112,18 @@ def test_every_video_of_a_large_session_has_one_receipt(
     session_id = manager.create_session(many)
     receipts = Receipts(database).of_videos(session_id)
     assert [receipt.video_id for receipt in receipts] == [item.video_id for item in many]
+
+
+def test_what_was_paid_for_a_deleted_session_is_still_told(
+    manager: SessionManager, database: Database, clock: FakeClock
+) -> None:
+    kept, deleted = (manager.create_session(ITEMS[:1]) for _ in range(2))
+    for number, session_id in enumerate((kept, deleted, "")):
+        key = ContentKey(video_id=IDS[0], source="deapi", model=str(number))
+        ledger = SubmissionLedger(database, clock, session_id)
+        ledger.intend(key, quoted_usd=Decimal(number))
+    receipts = Receipts(database)
+    assert [each.session_id for each in receipts.without_video()] == [""]
+    manager.delete_session(deleted)
+    assert [each.session_id for each in receipts.without_video()] == [deleted, ""]
+    assert receipts.of_session(kept).batch_requests_sent == 0
