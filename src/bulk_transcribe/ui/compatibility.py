@@ -284,30 +284,42 @@ def _in_current(look: _Look) -> Iterator[Finding]:
         )
     is_live = look.before.is_live or look.after.is_live
     was_live = look.before.is_live and look.after.is_live
+    hidden: list[Finding] = []
+    unshown = 0
     for video_id, row in look.after.rows.items():
         stages = _between(look.before.rows[video_id].stage, row.stage)
         steps = {stage.value for stage in stages if is_live and is_under_way(stage)}
-        if video_id in shown and not steps:
+        if video_id not in shown:
+            unshown += bool(steps)
+            if was_live and len(steps) == len(stages):
+                meaning = "The page hides a video that is being worked on."
+                hidden.append(
+                    _current_finding(video_id, "not in progress", row.stage.value, meaning)
+                )
+        elif not steps:
             yield _current_finding(
                 video_id,
                 f"in progress ({shown[video_id]})",
                 row.stage.value,
                 "The page shows work that is not being done.",
             )
-        elif video_id in shown and shown[video_id] not in steps:
+        elif shown[video_id] not in steps:
             yield _current_finding(
                 video_id,
                 shown[video_id],
                 row.stage.value,
                 "The page shows another step than the one that the video is at.",
             )
-        elif video_id not in shown and was_live and len(steps) == len(stages):
-            yield _current_finding(
-                video_id,
-                "not in progress",
-                row.stage.value,
-                "The page hides a video that is being worked on.",
-            )
+    # a page of hundreds in flight shows some and counts the rest
+    if len(hidden) > look.shown.more_current:
+        yield from hidden
+    if look.shown.more_current > unshown:
+        yield _current_finding(
+            "the count of the rest",
+            f"{look.shown.more_current} more",
+            f"at most {unshown} more",
+            "The page counts work that is not being done.",
+        )
 
 
 def _current_finding(about: str, shown: str, stored: str, meaning: str) -> Finding:
@@ -361,12 +373,12 @@ def _in_row(look: _Look, shown: ShownRow) -> Iterator[Finding]:
             after.stage.value,
             "The table says something else of the video than the store.",
         )
-    titles = {before.title or "", after.title or ""}
+    titles = {before.title or shown.video_id, after.title or shown.video_id}
     if shown.title not in titles:
         yield _table_finding(
             f"title of {shown.video_id}",
             repr(shown.title),
-            repr(after.title or ""),
+            repr(after.title or shown.video_id),
             "The table calls the video by another name.",
         )
 

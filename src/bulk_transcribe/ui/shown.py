@@ -53,6 +53,7 @@ class Shown:
         spent: The money; None where the page names none.
         overall: The bar of the whole session; None where there is none.
         current: The videos shown in progress, in the order of the page.
+        more_current: How many more the page says there are.
         table: The rows of the status table; None where there is no table.
     """
 
@@ -62,4 +63,5 @@ class Shown:
     spent: ShownMoney | None = None
     overall: ShownBar | None = None
     current: tuple[ShownVideo, ...] = ()
+    more_current: int = 0
     table: tuple[ShownRow, ...] | None = None

@@ -182,6 +182,7 @@ def test_a_count_that_is_off_by_one_is_named(figure: str) -> None:
             "xyz",
             Part.CURRENT,
         ),
+        (lambda s: replace(s, more_current=1), "the count of the rest", Part.CURRENT),
         (lambda s: replace(s, table=None), "the table", Part.TABLE),
         (lambda s: replace(s, table=(*(s.table or ()), *(s.table or ())[:1])), "aaa", Part.TABLE),
         (
@@ -213,6 +214,14 @@ def test_nothing_is_in_progress_where_nobody_works(truth: Truth) -> None:
     assert judge(left, honest(left)).validate_current_video()
     as_if = replace(honest(left), current=honest(truth).current)
     assert not judge(left, as_if).validate_current_video()
+
+
+def test_videos_in_flight_may_be_counted_in_place_of_shown() -> None:
+    many = stored({f"v{n}": Stage.TRANSCRIBING for n in range(30)})
+    some = replace(honest(many), current=honest(many).current[:24])
+    assert judge(many, replace(some, more_current=6)).validate_current_video()
+    assert not judge(many, replace(some, more_current=5)).validate_current_video()
+    assert not judge(many, replace(some, more_current=7)).validate_current_video()
 
 
 def test_counts_that_are_zero_may_be_left_out_and_others_may_not(truth: Truth) -> None:
