@@ -10,7 +10,7 @@ from bulk_transcribe.errors import BulkTranscribeError, StoppedError
 
 _log: Final = logging.getLogger(__name__)
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class UnexpectedError(BulkTranscribeError):
     default_code = "unexpected"
 
 
-class Background(Generic[T]):
+class Background(Generic[T_co]):
     """One piece of work in a thread of its own, watched from page to page.
 
     It belongs to the browser tab that began it; it never works on a session's videos. May be
@@ -44,17 +44,17 @@ class Background(Generic[T]):
             cancelled. What belongs to one thread has to be opened and closed in here.
     """
 
-    def __init__(self, work: Callable[[Callable[[str, int, int | None], None]], T]) -> None:
+    def __init__(self, work: Callable[[Callable[[str, int, int | None], None]], T_co]) -> None:
         self._work = work
         self._lock = threading.Lock()  # guards the three fields below
         self._news = News()
-        self._result: tuple[T] | None = None
+        self._result: tuple[T_co] | None = None
         self._error: BulkTranscribeError | None = None
         self._cancelled = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="page work", daemon=True)
 
-    def start(self) -> "Background[T]":
+    def start(self) -> "Background[T_co]":
         """Begin; the work itself, for a chain of calls."""
         self._thread.start()
         return self
@@ -78,7 +78,7 @@ class Background(Generic[T]):
         """End it with the next news that it tells."""
         self._cancelled.set()
 
-    def result(self) -> T:
+    def result(self) -> T_co:
         """What came of it, once it is over.
 
         Raises:

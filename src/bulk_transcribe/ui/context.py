@@ -9,6 +9,7 @@ from typing import NoReturn
 import streamlit as st
 
 from bulk_transcribe.app.launch import Launcher
+from bulk_transcribe.app.library import Library
 from bulk_transcribe.config import Settings, load
 from bulk_transcribe.core.clock import Clock, SystemClock
 from bulk_transcribe.save.database import Database, open_database
@@ -29,6 +30,7 @@ class PageContext:
         store: What is read.
         sessions: What is written: wishes (`open_session(...).wish`), new and deleted sessions.
         launch: Starts engines.
+        library: Finished transcripts.
         clock: The time of the store.
         session_id: The session that is looked at: the one in the address, else the newest; None
             when there is none.
@@ -41,6 +43,7 @@ class PageContext:
     store: Reading
     sessions: SessionManager
     launch: Launcher
+    library: Library
     clock: Clock
     session_id: str | None
     go: Callable[[str, str | None], NoReturn]
@@ -80,6 +83,7 @@ def page_context(go: Callable[[str], NoReturn]) -> PageContext:
         store=reading,
         sessions=sessions,
         launch=_launcher(settings, sessions, environ, folder),
+        library=Library(database, clock),
         clock=clock,
         session_id=found,
         go=go_with,
