@@ -231,7 +231,7 @@ def _worker_number(state: VideoState) -> int:
 
 #: Columns of the status table, in order.
 COLUMNS: Final = (
-    "#", "Title", "Status", "Progress", "Length", "Took", "Source", "Cost", "Why", "Link",
+    "#", "Status", "Title", "Progress", "Length", "Took", "Source", "Cost", "Why", "Link",
 )  # fmt: skip
 
 
@@ -244,8 +244,8 @@ def table(rows: Sequence[VideoRow]) -> pd.DataFrame:
         *(
             (
                 row.position + 1,
-                row.title or row.video_id,
                 stages[row.stage],
+                row.title or row.video_id,
                 final.get(row.stage, row.progress),
                 _minutes(row.duration_s),
                 _took_s(row),

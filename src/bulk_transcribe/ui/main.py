@@ -12,6 +12,13 @@ from bulk_transcribe.ui.pages import monitor, new_batch, results, sessions, sett
 
 TITLE = "Bulk Transcribe"
 _START = "monitor"
+#: Drawn here, because Streamlit's own icons for a tab come from another host.
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<rect x="2" y="5" width="28" height="22" rx="5" fill="#1167b1"/>'
+    '<path d="M7 17h9m3 0h6M7 22h5m3 0h10" stroke="#fff" stroke-width="2.6" '
+    'stroke-linecap="round"/></svg>'
+)
 _PAGES: Mapping[str, tuple[Callable[[PageContext], None], str, str]] = {
     "new": (new_batch.render, "New batch", ":material/add_circle:"),
     "monitor": (monitor.render, "Monitor", ":material/monitoring:"),
@@ -23,7 +30,7 @@ _PAGES: Mapping[str, tuple[Callable[[PageContext], None], str, str]] = {
 
 def show() -> None:
     """Draw the page that is looked at."""
-    st.set_page_config(page_title=TITLE, page_icon=":material/subtitles:", layout="wide")
+    st.set_page_config(page_title=TITLE, page_icon=_ICON, layout="wide")
     pages: dict[str, st.Page] = {}
 
     def go(path: str) -> NoReturn:

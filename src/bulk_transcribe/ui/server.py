@@ -9,6 +9,7 @@ from bulk_transcribe.errors import ConfigError
 _SCRIPT = Path(__file__).with_name("main.py")
 #: A list of 50,000 links is 3 MB; a spreadsheet with descriptions is more.
 _UPLOAD_MB = 50
+_BLUE_ON_WHITE, _BLUE_ON_BLACK = "#1167b1", "#4da3f0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,12 @@ def flags(place: Place) -> list[str]:
         "server.maxUploadSize": str(_UPLOAD_MB),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        # until the script has named its pages, Streamlit would list the files in `pages`
+        "client.showSidebarNavigation": "false",
         "client.showErrorDetails": "none",
+        # the bars of Streamlit are blue, too: its red would look like failure
+        "theme.light.primaryColor": _BLUE_ON_WHITE,
+        "theme.dark.primaryColor": _BLUE_ON_BLACK,
         "global.developmentMode": "false",
     }
     return ["run", str(_SCRIPT)] + [

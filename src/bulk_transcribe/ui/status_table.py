@@ -30,7 +30,7 @@ _SORTS = {
     "Status": (VideoSort.STAGE, False),
 }
 _TROUBLE = (Stage.FAILED, Stage.CRASHED, Stage.IN_DOUBT, Stage.SKIPPED)
-_TROUBLES_A_PAGE = 10
+_TROUBLES_A_PAGE = 5
 
 
 def draw(page: PageContext, view: Overview, *, tick_s: float | None) -> None:
