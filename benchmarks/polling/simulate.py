@@ -157,9 +157,11 @@ class Policy(Protocol):
 class Aimed:
     """The product's way."""
 
-    def __init__(self, clock: VirtualClock, limit: VirtualLimit) -> None:
+    def __init__(
+        self, clock: VirtualClock, limit: VirtualLimit, to_come: Callable[[], int]
+    ) -> None:
         self._model = JobTimeModel()
-        self._fleet = Fleet(limit, clock)
+        self._fleet = Fleet(limit, clock, to_come)
 
     def accepted(self, job: Job) -> None:
         prediction = self._model.predict(job.length_s)
@@ -195,7 +197,9 @@ class Aimed:
 class Sdk:
     """The official SDK's way: after 1 s, then 1.5 times as long each time, up to 10 s."""
 
-    def __init__(self, clock: VirtualClock, limit: VirtualLimit) -> None:
+    def __init__(
+        self, clock: VirtualClock, limit: VirtualLimit, _to_come: Callable[[], int]
+    ) -> None:
         self._clock, self._limit = clock, limit
 
     def accepted(self, job: Job) -> None:
@@ -238,7 +242,7 @@ class Batch:
         self._clock = VirtualClock()
         self._rng = random.Random(seed)
         self._limit = VirtualLimit(scenario.limit, self._clock)
-        self._policy: Policy = policy(self._clock, self._limit)
+        self._policy: Policy = policy(self._clock, self._limit, lambda: len(self._waiting))
         self._waiting = jobs_of(scenario, self._rng)[::-1]
         self._work_s = [job.took_s for job in self._waiting]
         self._events: list[tuple[float, int, Callable[[Job], None], Job]] = []

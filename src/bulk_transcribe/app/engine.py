@@ -129,7 +129,9 @@ class Engine:
         self._forget_requests = shared.requests.listen(self._journal, self.monitor.request_log)
         for record in shared.requests.take_early():
             self._journal.record(record)
-        self._watcher = AimedJobWatcher(limiter, clock, control, self._model)
+        self._watcher = AimedJobWatcher(
+            limiter, clock, control, self._model, to_come=lambda: self._processor.to_come
+        )
         self._gauge = Gauge(
             lambda: limiter.capacity(RequestKind.SUBMIT), looks_each=self._watcher.looks_each
         )

@@ -40,6 +40,7 @@ _BEYOND = 1.02
 _LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
 _FEW = 1  # so many jobs may have all of the limit, also at the end of a batch
 _LOOKS_AT_THE_END = 12  # a job, at most, when no other waits for its slot: found within seconds
+_LOOKS_AT_THE_LAST = 100  # the last job alone says when a batch is over; two share these, and so on
 
 
 class EndBelief(Protocol):
@@ -87,7 +88,8 @@ class Load:
         jobs: Jobs in flight, at least 1.
         expected_s: Their mean processing time.
         spread: Their mean logistic scale in log time (0.08 is a standard deviation of 15 %).
-        starts_per_s: Submits that draw on the same limit, recently.
+        refill: Share of the jobs in flight whose slot another video takes when they end.
+        submits_share_limit: Whether submits draw on the same limit as looks.
         supply_per_s: Requests that the limit allows, those of others deducted; infinite: no limit.
         daily_looks: Looks left today, None where no daily limit is known.
         jobs_to_come: Jobs that today's submits still allow.
@@ -96,8 +98,9 @@ class Load:
     jobs: int
     expected_s: float
     spread: float
-    starts_per_s: float
+    refill: float
     supply_per_s: float
+    submits_share_limit: bool = True
     daily_looks: int | None = None
     jobs_to_come: int = 0
 
@@ -221,16 +224,17 @@ def _budget_per_s(load: Load) -> float:
     a batch runs dry it only tells sooner what is done, so many jobs leave most of it to others.
     """
     ends_per_s = load.jobs / load.expected_s
-    refill = min(1.0, load.starts_per_s / ends_per_s)
-    at_the_end = min(load.supply_per_s * min(1.0, _FEW / load.jobs), _LOOKS_AT_THE_END * ends_per_s)
+    looks = max(_LOOKS_AT_THE_END, _LOOKS_AT_THE_LAST / load.jobs)
+    at_the_end = min(load.supply_per_s * min(1.0, _FEW / load.jobs), looks * ends_per_s)
     at_least = min(load.supply_per_s, _LOOKS_AT_LEAST * ends_per_s)
-    return max(refill * load.supply_per_s + (1 - refill) * at_the_end, at_least)
+    return max(load.refill * load.supply_per_s + (1 - load.refill) * at_the_end, at_least)
 
 
 def _demand_per_s(cost: Cost, load: Load) -> float:
     """Requests a second that the jobs in flight, and those that follow them, would take."""
     ends_per_s = load.jobs / (load.expected_s * (1 + load.spread * cost.delay))
-    return ends_per_s * cost.looks + min(load.starts_per_s, ends_per_s)
+    submits = load.refill if load.submits_share_limit else 0.0
+    return ends_per_s * (cost.looks + submits)
 
 
 def _logit(q: float) -> float:

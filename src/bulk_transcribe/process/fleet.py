@@ -3,6 +3,7 @@
 import math
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.ports import Limiter
@@ -21,11 +22,17 @@ class Fleet:
 
     Asking for the aim costs nothing but once a second, when one of the callers works it out anew;
     nobody waits for that caller.
+
+    Args:
+        limiter: Asked for what it has left.
+        clock: Time.
+        to_come: Videos that wait for a slot, now.
     """
 
-    def __init__(self, limiter: Limiter, clock: Clock) -> None:
+    def __init__(self, limiter: Limiter, clock: Clock, to_come: Callable[[], int]) -> None:
         self._limiter = limiter
         self._clock = clock
+        self._to_come = to_come
         self._refreshing = threading.Lock()  # held by the one who works it out
         self._lock = threading.Lock()  # guards the fields below
         self._jobs = 0
@@ -107,7 +114,8 @@ class Fleet:
             jobs=jobs,
             expected_s=max(1.0, expected_s),
             spread=max(0.0, spread),
-            starts_per_s=starts / polls.window_s if is_shared else 0.0,
+            refill=min(1.0, self._to_come() / jobs),
+            submits_share_limit=is_shared,
             supply_per_s=_supply_per_s(polls, own),
             daily_looks=polls.daily_remaining,
             jobs_to_come=submits.daily_remaining or 0,

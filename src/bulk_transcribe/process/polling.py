@@ -45,6 +45,10 @@ _CHANCE = secrets.SystemRandom()
 _STAYS = "The job is kept: resume later to fetch it without paying again."
 
 
+def _none() -> int:
+    return 0
+
+
 class AimedJobWatcher:
     """Implements `core.ports.JobWatcher`. One for the process, shared by all threads.
 
@@ -56,6 +60,7 @@ class AimedJobWatcher:
         clock: Time.
         control: A halt ends every watch at once. A pause does not: what was paid for is fetched.
         model: What jobs take; may be shared with whoever else predicts.
+        to_come: Videos that wait for a slot, now: an earlier look frees a slot for them earlier.
         give_up_after_s: No job is given up before this age, nor before five times its expected
             time.
         jitter: A number from 0 to 1; spreads repeated looks after an error.
@@ -68,6 +73,7 @@ class AimedJobWatcher:
         control: RunControl,
         model: JobTimeModel,
         *,
+        to_come: Callable[[], int] = _none,
         give_up_after_s: float = GIVE_UP_AFTER_S,
         jitter: Callable[[], float] = _CHANCE.random,
     ) -> None:
@@ -76,7 +82,7 @@ class AimedJobWatcher:
         self._model = model
         self._give_up_after_s = give_up_after_s
         self._jitter = jitter
-        self._fleet = Fleet(limiter, clock)
+        self._fleet = Fleet(limiter, clock, to_come)
         self._progress = ProgressJudge()
 
     def looks_each(self) -> float:

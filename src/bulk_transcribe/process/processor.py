@@ -123,6 +123,7 @@ class ParallelVideoProcessor:
         self._looked_s = clock.now_s()
         self._is_working = False
         self._in_flight = 0
+        self._to_come = 0
         self._counts: Counter[Stage] = Counter()
         self._spent_usd = Decimal(0)
         self._stopped_by: StopBatchError | None = None
@@ -145,6 +146,12 @@ class ParallelVideoProcessor:
         """Videos that have a slot now."""
         with self._changed:
             return self._in_flight
+
+    @property
+    def to_come(self) -> int:
+        """Videos that will get a slot when one is free; none once the run drains."""
+        with self._changed:
+            return 0 if self._control.is_draining else self._to_come
 
     def set_concurrency(self, slots: Slots) -> None:
         """Change the number of slots, also while a batch runs.
@@ -256,6 +263,8 @@ class ParallelVideoProcessor:
     def _feed(self, items: Sequence[VideoItem], executor: ThreadPoolExecutor) -> None:
         """Give each free slot the next video; returns when the last one has ended."""
         next_one = 0
+        with self._changed:
+            self._to_come = len(items)
         while True:
             self._retune(to_come=len(items) - next_one)
             with self._changed:
@@ -267,6 +276,7 @@ class ParallelVideoProcessor:
                     self._clock.wait(self._changed, LOOK_EVERY_S)
                     continue
                 self._in_flight += 1
+                self._to_come -= 1
             self._start(items[next_one], executor)
             next_one += 1
 

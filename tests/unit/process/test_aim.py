@@ -32,7 +32,7 @@ def load(jobs: int, supply_per_min: float = 300.0, **changes: float | None) -> L
         "jobs": jobs,
         "expected_s": 139.0,
         "spread": 0.083,
-        "starts_per_s": jobs / 139.0,
+        "refill": 1.0,
         "supply_per_s": supply_per_min / 60,
     }
     return Load(**(facts | changes))  # type: ignore[arg-type]  # numbers by name
@@ -115,10 +115,10 @@ def test_without_a_limit_or_with_a_spent_one_there_is_still_an_answer() -> None:
 def test_at_the_end_of_a_batch_many_jobs_leave_room_and_the_last_few_are_found_within_seconds() -> (
     None
 ):
-    many, few = load(100, starts_per_s=0.0), load(3, starts_per_s=0.0)
+    many, few = load(100, refill=0.0), load(3, refill=0.0)
     assert 1.05 < cost_of(choose_aim(many).spacing).looks < 1.6
     last = cost_of(choose_aim(few).spacing)
-    assert 8 < last.looks <= 12.1
+    assert 25 < last.looks < 34  # a hundred for the three together
     assert last.delay * few.spread * few.expected_s < 2.0
 
 
@@ -176,7 +176,7 @@ def test_two_hundred_looks_a_day_last_for_ten_jobs_even_if_some_are_stuck(
                     load(
                         len(open_jobs),
                         50.0,
-                        starts_per_s=0.0,
+                        refill=0.0,
                         daily_looks=left,
                         jobs_to_come=to_come,
                     )

@@ -126,14 +126,21 @@ class Service:
 class Room:
     """A watcher with all it needs."""
 
-    def __init__(self, limits: Limits | None = None, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, clock: FakeClock | None = None, to_come: int = 0
+    ) -> None:
         self.clock = clock or FakeClock(auto=True)
         self.control = RunControl(self.clock)
         self.model = JobTimeModel()
         self.limits = limits or Limits()
         self.news = News()
         self.watcher = AimedJobWatcher(
-            self.limits, self.clock, self.control, self.model, jitter=lambda: 0.5
+            self.limits,
+            self.clock,
+            self.control,
+            self.model,
+            to_come=lambda: to_come,
+            jitter=lambda: 0.5,
         )
 
     def watch(
@@ -402,8 +409,8 @@ def test_progress_stuck_near_the_end_does_not_lead_to_endless_short_steps() -> N
 class Batch:
     """Many jobs at once on a clock that runs by itself; the looks go out at once."""
 
-    def __init__(self, limits: Limits, times_s: list[float]) -> None:
-        self.room = Room(limits, FakeClock())
+    def __init__(self, limits: Limits, times_s: list[float], *, to_come: int = 100) -> None:
+        self.room = Room(limits, FakeClock(), to_come)
         self.services = [Service(self.room.clock, took_s) for took_s in times_s]
         self.errors: list[BaseException] = []
 
@@ -455,6 +462,14 @@ def test_the_load_is_worked_out_once_a_second_for_all_threads_together() -> None
     batch.run()
     elapsed_s = batch.room.clock.now_s() - started_s
     assert batch.room.limits.asked <= 2 * (elapsed_s + 2)
+
+
+def test_jobs_whose_slots_are_waited_for_are_found_sooner_than_the_last_ones() -> None:
+    times_s = [95.0] * 40
+    midway, at_the_end = Batch(Limits(), times_s), Batch(Limits(), times_s, to_come=0)
+    midway.run()
+    at_the_end.run()
+    assert midway.looks > 3 * at_the_end.looks
 
 
 def test_what_others_of_the_account_use_is_left_to_them() -> None:
