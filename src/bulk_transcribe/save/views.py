@@ -17,8 +17,8 @@ from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.pulse_tables import pulses
 from bulk_transcribe.save.pulses import Pulse, pulse_of
 from bulk_transcribe.save.session import SessionInfo, VideoSort, info_of, table_query
-from bulk_transcribe.save.submissions import Money, submission_of
-from bulk_transcribe.save.tables import requests, sessions, submissions, videos
+from bulk_transcribe.save.submissions import Money, read_money
+from bulk_transcribe.save.tables import requests, sessions, videos
 from bulk_transcribe.save.video_rows import state_of
 
 _ACTIVE: Final = [stage.value for stage in Stage if stage not in FINAL_STAGES | {Stage.QUEUED}]
@@ -118,10 +118,7 @@ class Views:
             )
             for session_id, stage, number in connection.execute(counting):
                 counts[session_id][Stage(stage)] = number
-            spent: dict[str, Money] = {}
-            for row in connection.execute(select(submissions)).mappings():
-                one = Money.of([submission_of(row)])
-                spent[row["session_id"]] = spent.get(row["session_id"], Money()) + one
+            spent = read_money(connection)
         return [
             SessionLine(
                 info=info_of(row, Totals.from_counts(counts[row["session_id"]]), self._database),
@@ -191,9 +188,6 @@ class Views:
         active = connection.execute(
             select(videos).where(ours, videos.c.stage.in_(_ACTIVE)).order_by(videos.c.position)
         ).mappings()
-        paid = connection.execute(
-            select(submissions).where(submissions.c.session_id == session_id)
-        ).mappings()
         sums = connection.execute(
             select(requests.c.kind, func.sum(requests.c.sent))
             .where(requests.c.session_id == session_id)
@@ -202,7 +196,7 @@ class Views:
         return SessionView(
             info=info_of(row, _totals(counts), self._database),
             settings=json.loads(row["settings"]),
-            money=Money.of(submission_of(each) for each in paid),
+            money=read_money(connection, session_id).get(session_id, Money()),
             requests={RequestKind(kind): int(number) for kind, number in sums},
             pulse=None if newest is None else pulse_of(newest),
             active=tuple(state_of(each) for each in active),
