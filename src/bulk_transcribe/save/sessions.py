@@ -318,6 +318,13 @@ class SessionManager:
         )
 
 
+def retry_helps() -> ColumnElement[bool]:
+    """Which videos a retry sends back: failed or skipped where it can help, and crashed ones."""
+    may_help = videos.c.stage.in_([Stage.FAILED.value, Stage.SKIPPED.value])
+    is_bug = videos.c.stage == Stage.CRASHED.value
+    return or_(and_(may_help, videos.c.can_retry.is_(True)), is_bug)
+
+
 def _goes_back(*, retry_failed: bool) -> ColumnElement[bool]:
     ended_for_good = [stage.value for stage in FINAL_STAGES if stage is not Stage.CANCELLED]
     still_in_doubt = exists().where(
@@ -329,11 +336,7 @@ def _goes_back(*, retry_failed: bool) -> ColumnElement[bool]:
         and_(videos.c.stage == Stage.IN_DOUBT.value, ~still_in_doubt),
     ]
     if retry_failed:
-        may_help = videos.c.stage.in_([Stage.FAILED.value, Stage.SKIPPED.value])
-        cases += [
-            and_(may_help, videos.c.can_retry.is_(True)),
-            videos.c.stage == Stage.CRASHED.value,
-        ]
+        cases.append(retry_helps())
     return or_(*cases)
 
 

@@ -17,6 +17,7 @@ from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.pulse_tables import pulses
 from bulk_transcribe.save.pulses import Pulse, pulse_of
 from bulk_transcribe.save.session import SessionInfo, VideoSort, info_of, table_query
+from bulk_transcribe.save.sessions import retry_helps
 from bulk_transcribe.save.submissions import Money, read_money
 from bulk_transcribe.save.tables import requests, sessions, videos
 from bulk_transcribe.save.video_rows import state_of
@@ -169,12 +170,11 @@ class Views:
                 code="no_session",
             )
         ours = videos.c.session_id == session_id
-        counting = (
-            select(videos.c.stage, videos.c.can_retry, func.count())
-            .where(ours)
-            .group_by(videos.c.stage, videos.c.can_retry)
-        )
-        counts = [_Count(*found) for found in connection.execute(counting)]
+        counting = select(videos.c.stage, func.count()).where(ours).group_by(videos.c.stage)
+        counts = {Stage(stage): number for stage, number in connection.execute(counting)}
+        retriable: int = connection.execute(
+            select(func.count()).select_from(videos).where(ours, retry_helps())
+        ).scalar_one()
         newest = (
             connection.execute(
                 select(pulses)
@@ -194,36 +194,11 @@ class Views:
             .group_by(requests.c.kind)
         ).all()
         return SessionView(
-            info=info_of(row, _totals(counts), self._database),
+            info=info_of(row, Totals.from_counts(counts), self._database),
             settings=json.loads(row["settings"]),
             money=read_money(connection, session_id).get(session_id, Money()),
             requests={RequestKind(kind): int(number) for kind, number in sums},
             pulse=None if newest is None else pulse_of(newest),
             active=tuple(state_of(each) for each in active),
-            retriable=_retriable(counts),
+            retriable=retriable,
         )
-
-
-class _Count(NamedTuple):
-    """Videos of a session that are alike."""
-
-    stage: str
-    can_retry: bool
-    number: int
-
-
-def _totals(counts: Iterable[_Count]) -> Totals:
-    found = dict.fromkeys(Stage, 0)
-    for count in counts:
-        found[Stage(count.stage)] += count.number
-    return Totals.from_counts(found)
-
-
-def _retriable(counts: Iterable[_Count]) -> int:
-    """The same choice as `SessionManager.prepare_resume` makes with `retry_failed`."""
-    may_help = {Stage.FAILED.value, Stage.SKIPPED.value}
-    return sum(
-        count.number
-        for count in counts
-        if count.stage == Stage.CRASHED.value or (count.can_retry and count.stage in may_help)
-    )
