@@ -7,14 +7,12 @@ from typing import Final, Protocol
 
 from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.core.figures import money
-from bulk_transcribe.core.plan import Price
+from bulk_transcribe.core.plan import LEAST_BALANCE_USD, Price
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.errors import BulkTranscribeError, CreditSpentError, StopBatchError
 from bulk_transcribe.save.budget import Budget
 
 _log: Final = logging.getLogger(__name__)
-#: deAPI takes no new jobs below it.
-LEAST_BALANCE_USD: Final = Decimal("0.49")
 
 
 class Purse(Protocol):

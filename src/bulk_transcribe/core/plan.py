@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
 from typing import Final
 
 from bulk_transcribe.core.order import Order
@@ -11,6 +12,8 @@ from bulk_transcribe.core.video import VideoItem
 
 #: Prices have six digits after the point, as the service quotes them.
 PRICE_STEP: Final = Decimal("0.000001")
+#: deAPI takes no new jobs while the balance is below it.
+LEAST_BALANCE_USD: Final = Decimal("0.49")
 #: Three prices, each rounded to the step, can be this far from one line.
 _OFF_LINE: Final = 2 * PRICE_STEP
 #: How much longer the service may find a video than YouTube says it is.
@@ -61,7 +64,7 @@ class PriceCurve:
         slope = (high_usd - low_usd) / (_exact(high_s) - _exact(low_s))
         return cls(base_usd=low_usd - slope * _exact(low_s), per_second_usd=slope, quotes=ordered)
 
-    @property
+    @cached_property
     def is_line(self) -> bool:
         """Whether all quotes are on the line, but for their last digit."""
         return all(abs(self._on_line(at_s) - usd) <= _OFF_LINE for at_s, usd in self.quotes)
@@ -114,6 +117,28 @@ class PriceCurve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaptionProbe:
+    """What a few videos of a batch said when they were asked for captions.
+
+    Args:
+        free: Ids of those that have them.
+        paid: Those that have none, and have to be paid for.
+        neither: Those that cannot be had at all.
+        note: Why it was broken off, in a sentence; "" if it was not.
+    """
+
+    free: frozenset[str] = frozenset()
+    paid: frozenset[str] = frozenset()
+    neither: frozenset[str] = frozenset()
+    note: str = ""
+
+    @property
+    def asked(self) -> int:
+        """Videos that gave an answer."""
+        return len(self.free) + len(self.paid) + len(self.neither)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What a batch will take, as far as known before it starts.
 
@@ -125,9 +150,16 @@ class Forecast:
         material_s: Seconds of video to transcribe, the unknown ones counted as above.
         requests: Requests to the paid service, if every video needs it.
         time_s: Order -> seconds until the whole batch ends, lowest and highest.
-        cost_usd: Lowest (all captions free) and highest (all paid) cost; None where the price
-            is not known.
+        cost_usd: Lowest and highest cost. Without a probe that is from all captions free to all
+            paid. None where the price is not known.
+        cost_likely_usd: The figure in the middle; None where nothing tells.
+        free_share: Share of the videos, 0 to 1, that need not be paid for, lowest and highest;
+            None where nobody asked, or where it is no question.
+        probe: The videos that were asked for captions; None if none were.
         balance_usd: The account's balance, where known.
+        max_cost_usd: The user's cost limit, if any.
+        affordable: How many videos, in the order of work, balance and limit would pay for if
+            each had to be paid for; None where neither is known, or nothing is paid.
     """
 
     videos: int
@@ -137,7 +169,12 @@ class Forecast:
     requests: Range
     time_s: dict[Order, Range] = field(default_factory=dict)
     cost_usd: tuple[Decimal, Decimal] | None = None
+    cost_likely_usd: Decimal | None = None
+    free_share: Range | None = None
+    probe: CaptionProbe | None = None
     balance_usd: Decimal | None = None
+    max_cost_usd: Decimal | None = None
+    affordable: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
