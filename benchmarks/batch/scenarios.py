@@ -14,7 +14,14 @@ Row = dict[str, Any]
 TEN_SLOTS: Final = Scenario(name="ten_slots", videos=60, slots="10", speed=20)
 SATURATED: Final = Scenario(name="saturated", videos=900, slots="auto", order="input", speed=10)
 MIXED: Final = replace(TEN_SLOTS, service={"duration_s": None})
-MANY: Final = Scenario(name="memory_10k", videos=10_000, slots="auto", order="input", speed=8)
+MANY: Final = Scenario(
+    name="memory_10k",
+    videos=10_000,
+    slots="auto",
+    order="input",
+    speed=8,
+    service={"balance_usd": "1000"},
+)
 
 
 def ten_slots() -> list[Row]:
