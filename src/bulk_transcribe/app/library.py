@@ -190,15 +190,18 @@ class Library:
                 break
         return Found(hits=tuple(hits), videos=videos, looked_at=looked_at, of=of, is_cut=is_cut)
 
-    def file(self, book: Book, name: str) -> tuple[str, str]:
-        """One file of a video: its name, and what stands in it.
+    def file_name(self, book: Book, name: str) -> str:
+        """What a video's file of the format `name` is called."""
+        return f"{FileNames().stem(book.item.video_id, book.title)}.{name}"
+
+    def file(self, book: Book, name: str) -> bytes:
+        """What stands in a video's file of the format `name`.
 
         Raises:
-            ConfigError: `name` is no format that can be written.
+            ConfigError: it is no format that can be written.
         """
         _refuse_unknown([name])
-        stem = FileNames().stem(book.item.video_id, book.title)
-        return f"{stem}.{name}", self._text(book, name)
+        return self._text(book, name).encode()
 
     def pack(
         self,

@@ -1,6 +1,6 @@
 """A stage for single pages: a store, a launcher that starts nothing, and AppTest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,14 @@ from streamlit.testing.v1 import AppTest
 from bulk_transcribe.app.launch import Launcher, LaunchError, Wanted
 from bulk_transcribe.app.library import Library
 from bulk_transcribe.config import Settings
-from bulk_transcribe.core.clock import SystemClock
+from bulk_transcribe.core.clock import Clock, SystemClock
+from bulk_transcribe.core.outcome import Succeeded
+from bulk_transcribe.core.stage import VideoState
+from bulk_transcribe.core.transcript import ContentKey, Segment, Transcript
+from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.save.database import Database, open_database
 from bulk_transcribe.save.sessions import SessionManager
+from bulk_transcribe.save.transcripts import Transcripts
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.reading import Reading
 
@@ -90,3 +95,43 @@ def shown(at: AppTest) -> str:
     """All the words of a page, for tests that look for some."""
     kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "success")
     return "\n".join(str(each.value) for kind in kinds for each in getattr(at, kind))
+
+
+def transcript_of(video_id: str, words: Sequence[str], *, timed: bool = True) -> Transcript:
+    """A transcript with a segment of ten seconds for each of `words`."""
+    segments = tuple(
+        Segment(start_s=10.0 * n, end_s=10.0 * n + 9, text=text) for n, text in enumerate(words)
+    )
+    return Transcript(
+        video_id=video_id,
+        source="captions",
+        text=" ".join(words),
+        segments=segments if timed else (),
+        language="en",
+        is_generated=True,
+    )
+
+
+def put_session(
+    database: Database,
+    sessions: SessionManager,
+    clock: Clock,
+    videos: Mapping[str, tuple[str, Transcript | None]],
+    *,
+    waiting: Sequence[str] = (),
+    name: str = "",
+) -> str:
+    """A session: `videos` are done (title and transcript, None: it was lost), `waiting` not."""
+    items = [VideoItem(video_id=each, title=title) for each, (title, _) in videos.items()]
+    items += [VideoItem(video_id=each) for each in waiting]
+    session_id = sessions.create_session(items, name=name)
+    session = sessions.open_session(session_id)
+    store = Transcripts(database, clock)
+    for video_id, (title, transcript) in videos.items():
+        if transcript is not None:
+            store.save_transcript(ContentKey(video_id=video_id, source="captions"), transcript)
+        session.finish(
+            VideoState(video_id=video_id, title=title),
+            Succeeded(video_id=video_id, source="captions"),
+        )
+    return session_id
