@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.ui.shown import Shown, ShownRow
-from bulk_transcribe.ui.truth import Truth, is_under_way
+from bulk_transcribe.ui.truth import Row, Truth, is_under_way
 
 #: Looks at a session that moves before a difference counts. One that stands gets one look.
 _LOOKS = 4
@@ -278,38 +278,19 @@ def _in_current(look: _Look) -> Iterator[Finding]:
     Where nobody works on the session nothing is in progress, whatever a run that broke off left.
     """
     shown = {video.video_id: video.stage for video in look.shown.current}
-    for video_id in sorted(shown.keys() - look.after.rows.keys()):
-        yield _current_finding(
-            video_id, shown[video_id], "no such video", "The page shows a video of no session."
-        )
-    is_live = look.before.is_live or look.after.is_live
-    was_live = look.before.is_live and look.after.is_live
+    yield from _strangers(look)
     hidden: list[Finding] = []
     unshown = 0
     for video_id, row in look.after.rows.items():
         stages = _between(look.before.rows[video_id].stage, row.stage)
-        steps = {stage.value for stage in stages if is_live and is_under_way(stage)}
-        if video_id not in shown:
-            unshown += bool(steps)
-            if was_live and len(steps) == len(stages):
-                meaning = "The page hides a video that is being worked on."
-                hidden.append(
-                    _current_finding(video_id, "not in progress", row.stage.value, meaning)
-                )
-        elif not steps:
-            yield _current_finding(
-                video_id,
-                f"in progress ({shown[video_id]})",
-                row.stage.value,
-                "The page shows work that is not being done.",
-            )
-        elif shown[video_id] not in steps:
-            yield _current_finding(
-                video_id,
-                shown[video_id],
-                row.stage.value,
-                "The page shows another step than the one that the video is at.",
-            )
+        steps = {stage.value for stage in stages if _may_be_under_way(look, stage)}
+        if video_id in shown:
+            yield from _in_card(row, shown[video_id], steps)
+            continue
+        unshown += bool(steps)
+        if look.before.is_live and look.after.is_live and len(steps) == len(stages):
+            meaning = "The page hides a video that is being worked on."
+            hidden.append(_current_finding(video_id, "not in progress", row.stage.value, meaning))
     # a page of hundreds in flight shows some and counts the rest
     if len(hidden) > look.shown.more_current:
         yield from hidden
@@ -319,6 +300,40 @@ def _in_current(look: _Look) -> Iterator[Finding]:
             f"{look.shown.more_current} more",
             f"at most {unshown} more",
             "The page counts work that is not being done.",
+        )
+
+
+def _may_be_under_way(look: _Look, stage: Stage) -> bool:
+    return is_under_way(stage) and (look.before.is_live or look.after.is_live)
+
+
+def _strangers(look: _Look) -> Iterator[Finding]:
+    """Cards of videos that the session does not have, and second cards of one video."""
+    for video_id, times in Counter(video.video_id for video in look.shown.current).items():
+        if video_id not in look.after.rows:
+            yield _current_finding(
+                video_id, "in progress", "no such video", "The page shows a video of no session."
+            )
+        elif times > 1:
+            yield _current_finding(
+                video_id, f"{times} times", "one video", "The page shows one video's work twice."
+            )
+
+
+def _in_card(row: Row, shown: str, steps: set[str]) -> Iterator[Finding]:
+    if not steps:
+        yield _current_finding(
+            row.video_id,
+            f"in progress ({shown})",
+            row.stage.value,
+            "The page shows work that is not being done.",
+        )
+    elif shown not in steps:
+        yield _current_finding(
+            row.video_id,
+            shown,
+            row.stage.value,
+            "The page shows another step than the one that the video is at.",
         )
 
 

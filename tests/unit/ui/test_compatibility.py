@@ -182,6 +182,7 @@ def test_a_count_that_is_off_by_one_is_named(figure: str) -> None:
             "xyz",
             Part.CURRENT,
         ),
+        (lambda s: replace(s, current=s.current * 2), "bbb", Part.CURRENT),
         (lambda s: replace(s, more_current=1), "the count of the rest", Part.CURRENT),
         (lambda s: replace(s, table=None), "the table", Part.TABLE),
         (lambda s: replace(s, table=(*(s.table or ()), *(s.table or ())[:1])), "aaa", Part.TABLE),
