@@ -111,3 +111,53 @@ def test_a_limit_of_nothing_is_captions_alone_and_a_wrong_one_is_a_usage_error(
     ended = command("run", *FREE_OR_NOT, *PAID[:1], "--max-cost", "0", "--json")
     assert ended.code == 3
     assert simulated.ledger()["jobs"] == []
+
+
+MIXED = tuple(f"https://youtu.be/vid{number:08d}" for number in range(40))
+
+
+def test_plan_asks_a_few_videos_and_gives_ranges_that_the_run_then_keeps_to(
+    simulated_command: tuple[Command, Simulated],
+) -> None:
+    command, simulated = simulated_command
+    planned = command("plan", *MIXED, "-j", "8", "--max-cost", "0.20", "--json").json
+
+    assert planned["probe"]["asked"] == 8
+    assert planned["known"] == planned["probe"]["free"] > 0  # kept for the run
+    low, high = map(Decimal, planned["cost_usd"])
+    assert 0 < low < Decimal(planned["cost_likely_usd"]) < high
+    assert 0 < planned["free_share"][0] < planned["free_share"][1] < 1
+    assert planned["max_cost_usd"] == "0.20"
+    assert 0 < planned["affordable"] < len(MIXED)
+    counts = simulated.ledger()["counts"]
+    assert counts["price"] <= 4
+    assert counts["account"] == 1
+    assert counts["watch"] == 8
+    assert counts.get("submit", 0) == 0
+
+    ended = command("run", *MIXED, "-j", "8", "--json")
+    assert ended.code == 0, ended.err
+    assert low <= Decimal(ended.json["spent_usd"]) <= high
+    watched = [
+        request["video_id"]
+        for request in simulated.ledger()["requests"]
+        if request["kind"] == "watch"
+    ]
+    free_before = planned["probe"]["free"]
+    assert len(watched) == 8 + len(MIXED) - free_before  # what had captions is asked once
+
+
+def test_plan_for_people_says_it_in_a_few_lines(
+    simulated_command: tuple[Command, Simulated],
+) -> None:
+    command, simulated = simulated_command
+    said = command("plan", *MIXED, "--max-cost", "0.20").out
+    assert "of 8 asked have them; of the rest" in said
+    assert "likely $" in said
+    assert "$0.2000" in said
+    assert "$50.00, enough" in said
+
+    without = command("plan", *PAID, "--no-probe").out
+    assert "asked" not in without
+    assert "(captions for all)" in without
+    assert simulated.ledger()["counts"]["watch"] == 8

@@ -115,9 +115,22 @@ class App:
         """Read the inputs; see `Intake.gather`."""
         return self._intake.gather(request, stdin=stdin, progress=progress)
 
-    def plan(self, items: Iterable[VideoItem], *, refresh: bool = False) -> BatchPlan:
-        """Order the videos and forecast time and cost, with quotes where there is a key."""
-        return self._intake.plan(tuple(items), self._keys, refresh=refresh)
+    def plan(
+        self,
+        items: Iterable[VideoItem],
+        *,
+        refresh: bool = False,
+        probe: bool = True,
+        progress: Progress = silent,
+    ) -> BatchPlan:
+        """Order the videos and forecast time and cost.
+
+        Where there is a key, a few prices and the balance are asked for, and, with `probe`, a few
+        videos are asked for captions: what is found is stored and need not be fetched again.
+        """
+        return self._intake.plan(
+            tuple(items), self._keys, refresh=refresh, probe=probe, progress=progress
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What the user should know before the start."""

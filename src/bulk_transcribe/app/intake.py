@@ -9,20 +9,23 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 from bulk_transcribe.app.parts import Clients
+from bulk_transcribe.app.probe import probe_captions
 from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
-from bulk_transcribe.core.plan import BatchPlan, PriceCurve
+from bulk_transcribe.core.plan import BatchPlan, CaptionProbe, PriceCurve
 from bulk_transcribe.core.ports import ListingSource
 from bulk_transcribe.core.request import Ticket
-from bulk_transcribe.core.transcript import ContentKey
+from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import BulkTranscribeError, RetryableError, SourceBlockedError
 from bulk_transcribe.inputs.collect import Collected, collect
 from bulk_transcribe.inputs.problem import Duplicate, Problem
 from bulk_transcribe.plan.plan import make_plan
+from bulk_transcribe.process import verdict
 from bulk_transcribe.save.transcripts import Transcripts
+from bulk_transcribe.sources.captions import captions_key
 
 _log: Final = logging.getLogger(__name__)
 #: Ids of one call to the Data API, and a few calls between two words of progress.
@@ -110,6 +113,8 @@ class Intake:
         *,
         refresh: bool = False,
         quote: bool = True,
+        probe: bool = False,
+        progress: Progress = silent,
     ) -> BatchPlan:
         """Order the videos and forecast time and cost.
 
@@ -117,21 +122,73 @@ class Intake:
             items: The videos.
             keys: Under which the store may know a video's transcript.
             refresh: What is known counts for nothing.
-            quote: Ask the paid service for prices and balance (three requests).
+            quote: Ask the paid service for prices and balance (four requests).
+            probe: Ask a few videos for captions, where that decides what is paid; what is found
+                is stored, and known to the run.
+            progress: Told how far the probe is.
         """
         wanted = {key: item.video_id for item in items for key in keys(item.video_id)}
         known = set() if refresh else self._store.known_keys(wanted)
+        known_ids = {wanted[key] for key in known}
+        to_do = [item.video_id for item in items if item.video_id not in known_ids]
+        hopeless = self._hopeless(to_do) if quote else frozenset[str]()
+        kept = set[str]()
+        asked = self._probe(to_do, hopeless, kept, progress) if probe else None
+        if not refresh:
+            known_ids |= kept
         settings = self._settings
         return make_plan(
             items,
             order=settings.order,
             slots=settings.parallel.slots,
             rate_limit_rpm=settings.rate_limit_rpm,
-            known_ids={wanted[key] for key in known},
+            known_ids=known_ids,
             price=self._price() if quote else None,
             balance_usd=self._balance() if quote else None,
+            max_cost_usd=settings.max_cost_usd,
+            unpaid_ids=hopeless,
+            probe=asked,
             sources=self._usable_sources(),
             captions_rpm=settings.captions_rpm,
+        )
+
+    def _hopeless(self, video_ids: Sequence[str]) -> frozenset[str]:
+        """Those that will not be paid for, as far as their facts tell already."""
+        facts = self._store.find_metadata(video_ids)
+        return frozenset(
+            video_id
+            for video_id, fact in facts.items()
+            if verdict.refusal(fact) is not None or not verdict.may_pay(fact)
+        )
+
+    def _probe(
+        self,
+        video_ids: Sequence[str],
+        hopeless: frozenset[str],
+        kept: set[str],
+        progress: Progress,
+    ) -> CaptionProbe | None:
+        """Ask a few videos for captions; None where nothing depends on it.
+
+        Ids of transcripts that were stored go into `kept`, also where the probe was broken off.
+        """
+        settings = self._settings
+
+        def keep(found: Transcript) -> None:
+            self._store.save_transcript(captions_key(found.video_id, settings.languages), found)
+            kept.add(found.video_id)
+
+        if self._usable_sources()[:2] != ("captions", "deapi"):
+            return None
+        questionable = [video_id for video_id in video_ids if video_id not in hopeless]
+        if not questionable:
+            return None
+        return probe_captions(
+            questionable,
+            self._clients.captions,
+            settings.languages,
+            keep=keep,
+            progress=lambda done, of: progress("captions of a few videos", done, of),
         )
 
     def _usable_sources(self) -> tuple[str, ...]:

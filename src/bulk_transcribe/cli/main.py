@@ -167,6 +167,7 @@ def plan(
     rate_limit: options.RateLimit = None,
     max_cost: options.MaxCost = None,
     refresh: options.Refresh = False,
+    probe: options.Probe = True,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -191,7 +192,7 @@ def plan(
         strict=strict,
     )
     look = work.Look(as_json=as_json, quiet=quiet)
-    raise typer.Exit(work.plan(loaded.settings, request, look, refresh=refresh))
+    raise typer.Exit(work.plan(loaded.settings, request, look, refresh=refresh, probe=probe))
 
 
 @app.command(epilog="Example: bulk-transcribe resume 20261124 -j 20")
@@ -441,12 +442,28 @@ def ui(
     raise typer.Exit(page.run(loaded.settings, host=host, port=port, opens_browser=not no_browser))
 
 
-@app.command(epilog="Example: bulk-transcribe doctor")
-def doctor(context: typer.Context, as_json: options.Json = False) -> None:
+@app.command(epilog="Example: bulk-transcribe doctor --ui --newest 3")
+def doctor(
+    context: typer.Context,
+    as_json: options.Json = False,
+    page: Annotated[
+        bool,
+        typer.Option("--ui", help="Compare what the page shows of each session with the store."),
+    ] = False,
+    newest: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --ui: only the newest sessions."),
+    ] = None,
+) -> None:
     """Check keys, balance, reachability, versions, database and disk; says what to do."""
+    settings = options.settings(context).settings
+    if page:
+        from bulk_transcribe.cli import page_check
+
+        raise typer.Exit(page_check.run(settings, newest=newest, as_json=as_json))
     from bulk_transcribe.cli import doctor as checks
 
-    raise typer.Exit(checks.run(options.settings(context).settings, as_json=as_json))
+    raise typer.Exit(checks.run(settings, as_json=as_json))
 
 
 @app.command(epilog="Example: bulk-transcribe config --json")

@@ -133,6 +133,14 @@ WhenBlocked = Annotated[
         rich_help_panel=_WORK,
     ),
 ]
+Probe = Annotated[
+    bool,
+    typer.Option(
+        "--probe/--no-probe",
+        help="Ask up to 8 of the videos for captions, to tell how many are likely free.",
+        rich_help_panel=_WORK,
+    ),
+]
 MaxCost = Annotated[
     str | None,
     typer.Option(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,7 @@ from bulk_transcribe.cli.text import (
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import BatchResult
-from bulk_transcribe.core.plan import BatchPlan, Forecast
+from bulk_transcribe.core.plan import LEAST_BALANCE_USD, BatchPlan, CaptionProbe, Forecast
 from bulk_transcribe.errors import ConfigError, InputError
 from bulk_transcribe.save.submissions import Decision
 
@@ -121,13 +121,16 @@ def settle_doubts(app: App, session_id: str, wish: str) -> None:
     app.decide(doubts, Decision(wish))
 
 
-def plan(settings: Settings, request: InputRequest, look: Look, *, refresh: bool) -> int:
+def plan(
+    settings: Settings, request: InputRequest, look: Look, *, refresh: bool, probe: bool = True
+) -> int:
     """Show what `run` would do."""
     logs.start(settings)
     try:
         with App(settings) as app:
             gathered = _gather(app, request, look)
-            made = app.plan(gathered.items, refresh=refresh)
+            with _status("Asking for prices and a few captions…", look):
+                made = app.plan(gathered.items, refresh=refresh, probe=probe)
             if look.as_json:
                 print_json(_plan_json(made, gathered))
             else:
@@ -143,11 +146,7 @@ def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
             "There is nothing to transcribe.",
             next_step="Give links, files, playlists or channels, or - for standard input.",
         )
-    quiet = look.quiet or look.as_json
-    console = Console(stderr=True)
-    with (
-        console.status("Reading the list…") if console.is_terminal and not quiet else nullcontext()
-    ):
+    with _status("Reading the list…", look):
         gathered = app.gather(request, stdin=sys.stdin)
     for problem in gathered.problems[:_PROBLEMS_SHOWN]:
         place = problem.origin if problem.line is None else f"{problem.origin}, line {problem.line}"
@@ -161,6 +160,13 @@ def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
     for line in (*gathered.warnings, *app.warnings()):
         note(line)
     return gathered
+
+
+def _status(line: str, look: Look) -> AbstractContextManager[object]:
+    """A line that moves while something takes its time; nothing where nobody watches."""
+    console = Console(stderr=True)
+    watched = console.is_terminal and not (look.quiet or look.as_json)
+    return console.status(line) if watched else nullcontext()
 
 
 def _nothing_to_do(gathered: Gathered, look: Look) -> int:
@@ -246,7 +252,7 @@ def _print_end(console: Console, app: App, result: BatchResult) -> None:
 
 def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
     forecast = made.forecast
-    cost = forecast.cost_usd
+    cost, share, probe = forecast.cost_usd, forecast.free_share, forecast.probe
     return {
         "videos": forecast.videos,
         "known": forecast.known,
@@ -257,7 +263,20 @@ def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
         "requests": [forecast.requests.low, forecast.requests.high],
         "time_s": {str(order): [r.low, r.high] for order, r in forecast.time_s.items()},
         "cost_usd": [str(cost[0]), str(cost[1])] if cost else None,
-        "balance_usd": None if forecast.balance_usd is None else str(forecast.balance_usd),
+        "cost_likely_usd": _text(forecast.cost_likely_usd),
+        "max_cost_usd": _text(forecast.max_cost_usd),
+        "free_share": [share.low, share.high] if share else None,
+        "probe": {
+            "asked": probe.asked,
+            "free": len(probe.free),
+            "paid": len(probe.paid),
+            "unavailable": len(probe.neither),
+            "note": probe.note,
+        }
+        if probe
+        else None,
+        "balance_usd": _text(forecast.balance_usd),
+        "affordable": forecast.affordable,
         "order": str(made.order),
         "video_ids": [item.video_id for item in made.items],
     }
@@ -280,15 +299,54 @@ def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings:
         table.add_row(
             f"time, {order}{chosen}", f"{time_range(span.low, span.high)} with -j {slots}"
         )
+    if forecast.probe is not None:
+        table.add_row("captions", _captions(forecast, forecast.probe))
     table.add_row("cost", _cost(forecast))
-    table.add_row("balance", money(forecast.balance_usd))
+    if forecast.max_cost_usd is not None:
+        table.add_row("cost limit", _limit(forecast, forecast.max_cost_usd))
+    table.add_row("balance", _balance(forecast))
     console.print(table)
+
+
+def _captions(forecast: Forecast, probe: CaptionProbe) -> str:
+    if not probe.asked:
+        return f"nobody could be asked: {probe.note}"
+    found = f"{len(probe.free)} of {probe.asked} asked have them"
+    share = forecast.free_share
+    if share is None or forecast.videos == forecast.known:
+        return found
+    if f"{share.low:.0%}" == f"{share.high:.0%}":
+        return f"{found}; {share.low:.0%} of the rest are free"
+    return f"{found}; of the rest {share.low:.0%} to {share.high:.0%} are likely free"
 
 
 def _cost(forecast: Forecast) -> str:
     if forecast.cost_usd is None:
         return "not known without a deAPI key"
+    low, high = map(money, forecast.cost_usd)
+    if forecast.cost_likely_usd is not None:
+        likely = money(forecast.cost_likely_usd)
+        return likely if low == high else f"{low} to {high}, likely {likely}"
+    return low if low == high else f"{low} (captions for all) to {high} (none has captions)"
+
+
+def _limit(forecast: Forecast, limit_usd: Decimal) -> str:
+    if forecast.cost_usd is None:
+        return money(limit_usd)
     low, high = forecast.cost_usd
-    if low == high:
-        return money(low)
-    return f"{money(low)} (captions for all) to {money(high)} (none has captions)"
+    if high <= limit_usd:
+        return f"{money(limit_usd)}, enough"
+    return f"{money(limit_usd)}, {'too little' if low > limit_usd else 'may be reached'}"
+
+
+def _balance(forecast: Forecast) -> str:
+    balance, enough_for = money(forecast.balance_usd), forecast.affordable
+    if forecast.balance_usd is None or enough_for is None or forecast.cost_usd is None:
+        return balance
+    if forecast.balance_usd - forecast.cost_usd[1] >= LEAST_BALANCE_USD:
+        return f"{balance}, enough"
+    return f"{balance}, enough for {count(enough_for, 'video')} if each has to be paid for"
+
+
+def _text(amount_usd: Decimal | None) -> str | None:
+    return None if amount_usd is None else str(amount_usd)
