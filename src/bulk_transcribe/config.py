@@ -182,6 +182,11 @@ class Settings:
     webshare_password: str = _setting(
         "", "WEBSHARE_PASSWORD", "Webshare rotating proxy for captions: password", secret=True
     )
+    allow_private_addresses: bool = _setting(
+        False,  # noqa: FBT003 -- a default, not a switch
+        "BULK_TRANSCRIBE_ALLOW_PRIVATE_ADDRESSES",
+        "let answers of services lead to addresses in private networks: yes or no",
+    )
     request_timeout_s: float = _setting(
         30.0, "BULK_TRANSCRIBE_REQUEST_TIMEOUT_S", "seconds after which a request counts as lost"
     )
@@ -349,6 +354,15 @@ def _whole(raw: Any) -> int:
         raise ValueError("a whole number is needed") from error
 
 
+def _yes_or_no(raw: Any) -> bool:
+    word = str(raw).lower()
+    if word in {"yes", "true", "1", "on"}:
+        return True
+    if word in {"no", "false", "0", "off"}:
+        return False
+    raise ValueError("say yes or no")
+
+
 def _path(raw: Any) -> Path:
     if "\0" in str(raw):
         raise ValueError("no name of a folder has a NUL in it")
@@ -388,6 +402,7 @@ _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_concurrent": _slots,
     "rate_limit_rpm": _whole,
     "captions_rpm": _whole,
+    "allow_private_addresses": _yes_or_no,
     "max_cost_usd": _dollars,
     "request_timeout_s": float,
     "clock_speed": float,

@@ -152,6 +152,8 @@ _NUMBERS: Final = (
     "2147483648",
     "18446744073709551616",
 )
+#: Beyond the longest answer that anybody reads.
+_MOST_BYTES: Final = 40_000_000
 #: Stands for a number that `json` would not write, see `render`.
 _RAW: Final = "\ue000raw:"
 _QUOTED_RAW: Final = re.compile(r'"(?:\ue000|\\ue000)raw:([^"]*)"')
@@ -377,7 +379,7 @@ class Mischief:
             return self.one_of((b"[" * deep, b'{"data":' * deep, b"[" * deep + b"]" * deep))
         if kind == 3:
             return self.encoded(self.text(2_000))
-        whole = self.render(self.warped(template)).encode("utf-8", "replace")
+        whole = self.render(self.warped(template)).encode("utf-8", "replace")[:_MOST_BYTES]
         return self.damaged_bytes(whole) if kind < 7 else whole
 
     # --- XML and workbooks

@@ -1,8 +1,10 @@
 """The edges of the product, each with the input it gets and what must hold of the answer."""
 
 import io
+import ipaddress
 import math
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -20,7 +22,8 @@ from typer.testing import CliRunner
 
 from bulk_transcribe.cli import logs
 from bulk_transcribe.cli.main import app
-from bulk_transcribe.clients.captions import YouTubeCaptions
+from bulk_transcribe.clients.addresses import AddressGuard, PrivateAddressError, origin_of
+from bulk_transcribe.clients.captions import DEFAULT_BASE_URL, YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.deapi_text import parse_result
 from bulk_transcribe.clients.http import HttpClient
@@ -528,23 +531,72 @@ def _captions(mischief: Mischief, _sandbox: Sandbox) -> None:
 
     with (
         mock.patch.object(HTTPAdapter, "send", answer),
-        YouTubeCaptions(limiter=OpenLimiter(), log=MemoryLog(), clock=FakeClock()) as captions,
+        YouTubeCaptions(
+            limiter=OpenLimiter(),
+            log=MemoryLog(),
+            clock=FakeClock(),
+            guard=AddressGuard(trusted=(DEFAULT_BASE_URL,), resolve=_system),
+        ) as captions,
     ):
         transcript = captions.fetch(_VIDEO, ("en", "any"), Ticket(video_id=_VIDEO))
     _sound(transcript.segments)
     assert transcript.text
 
 
-def _public(host: str, _port: int) -> list[str]:
-    """Every name has a public address; numbers stay what they are, however they are written."""
-    known = {
-        "localhost": "127.0.0.1",
-        "0x7f.1": "127.0.0.1",
-        "2130706433": "127.0.0.1",
-        "0177.0.0.1": "127.0.0.1",
-    }
-    bare = host.strip("[]")
-    return [known.get(bare, bare if re.fullmatch(r"[\d.]+|.*:.*", bare) else "142.250.1.1")]
+def _system(host: str, _port: int) -> list[str]:
+    """Numbers as a system reads them, names of this machine, and public ones for the rest."""
+    with suppress(ValueError):
+        return [str(ipaddress.ip_address(host.partition("%")[0]))]
+    with suppress(OSError, ValueError):
+        return [socket.inet_ntoa(socket.inet_aton(host))]
+    inside = host.endswith(("localhost", "internal"))
+    return ["127.0.0.1"] if inside else ["142.250.1.1", "2607:f8b0::1"]
+
+
+def _addresses(mischief: Mischief, _sandbox: Sandbox) -> None:
+    """What the guard lets through leads to no network of ours, by a second opinion."""
+    guard = AddressGuard(trusted=("https://www.youtube.com",), resolve=_system)
+    address = mischief.one_of((mischief.address(), f"http://{_number(mischief)}/x"))
+    try:
+        guard.check(address)
+    except (PrivateAddressError, OSError):
+        return
+    origin = origin_of(address)
+    assert origin is not None
+    if origin == ("www.youtube.com", 443):
+        return
+    for text in _system(*origin):
+        number = ipaddress.ip_address(text)
+        assert not any(number in network for network in _OURS if network.version == number.version)
+
+
+_OURS: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in """
+    0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16
+    224.0.0.0/3 ::/127 fc00::/7 fe80::/10 ff00::/8 ::ffff:7f00:0/104 ::ffff:a00:0/104
+    2002:7f00::/24 2002:a00::/24 64:ff9b::7f00:0/104 ::7f00:0/104 ::ffff:a9fe:0/112
+    """.split()  # noqa: SIM905 -- a list of networks is easier to read so
+)
+
+
+def _number(mischief: Mischief) -> str:
+    """An IPv4 address, most of them private, in one of its many spellings."""
+    start = mischief.one_of((0, 10, 100, 127, 169, 172, 192, 224, 255, mischief.rng.randrange(256)))
+    second = mischief.one_of((0, 16, 64, 168, 254, mischief.rng.randrange(256)))
+    value = (start << 24) | (second << 16) | mischief.rng.randrange(65_536)
+    dotted = str(ipaddress.IPv4Address(value))
+    octal = ".".join(f"0{int(part):o}" for part in dotted.split("."))
+    return mischief.one_of(
+        (
+            *(dotted, str(value), hex(value), octal, f"{start}.{value & 0xFFFFFF}"),
+            f"[::ffff:{dotted}]",
+            f"[64:ff9b::{value >> 16:x}:{value & 0xFFFF:x}]",
+            f"[2002:{value >> 16:x}:{value & 0xFFFF:x}::1]",
+            f"[::{dotted}]",
+            f"{dotted}.",
+        )
+    )
 
 
 def _player(mischief: Mischief) -> Any:
@@ -813,6 +865,7 @@ TARGETS: Final = (
     Target(name="deapi answers", feed=_deapi, share=12),
     Target(name="data api answers", feed=_data_api, share=8),
     Target(name="yt-dlp results", feed=_yt_dlp, share=6),
+    Target(name="addresses", feed=_addresses, share=6),
     Target(name="captions", feed=_captions, share=7),
     Target(name="result texts", feed=_results, share=6),
     Target(name="file names", feed=_names, share=6),

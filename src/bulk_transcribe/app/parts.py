@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from bulk_transcribe.clients.captions import Webshare, YouTubeCaptions
+from bulk_transcribe.clients.addresses import AddressGuard
+from bulk_transcribe.clients.captions import DEFAULT_BASE_URL, Webshare, YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.http import HttpClient
+from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.clients.yt_dlp_client import YtDlpClient
 from bulk_transcribe.config import Settings
@@ -103,8 +105,23 @@ class Clients:
         self._limiter = limiter
         self._log = log
         self._clock = clock
+        redact = Redactor(settings.secrets)
+        guard = AddressGuard(
+            trusted=(
+                settings.deapi_base_url,
+                settings.youtube_api_base_url,
+                settings.youtube_base_url,
+                DEFAULT_BASE_URL,
+            ),
+            allow_private=settings.allow_private_addresses,
+        )
         self.http = HttpClient(
-            limiter=limiter, log=log, clock=clock, timeout_s=settings.request_timeout_s
+            limiter=limiter,
+            log=log,
+            clock=clock,
+            timeout_s=settings.request_timeout_s,
+            guard=guard,
+            redact=redact,
         )
         self.deapi = (
             DeapiClient(
@@ -135,9 +152,10 @@ class Clients:
             proxy=settings.proxy or None,
             webshare=_webshare(settings),
             timeout_s=settings.request_timeout_s,
+            guard=guard,
         )
         self.yt_dlp = YtDlpClient(
-            limiter=limiter, log=log, clock=clock, proxy=settings.proxy or None
+            limiter=limiter, log=log, clock=clock, proxy=settings.proxy or None, redact=redact
         )
 
     def close(self) -> None:

@@ -5,13 +5,12 @@ import logging.handlers
 from collections.abc import Sequence
 from contextlib import suppress
 
+from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.config import Settings
 from bulk_transcribe.errors import StoreError
 
 _MAX_BYTES = 5_000_000
 _BACKUPS = 2
-#: Shorter values are words that occur by chance; no key is that short.
-_SHORTEST_SECRET = 6
 
 
 class RedactingFormatter(logging.Formatter):
@@ -22,13 +21,10 @@ class RedactingFormatter(logging.Formatter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(threadName)s %(name)s %(message)s")
-        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        self._redact = Redactor(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return line
+        return self._redact(super().format(record))
 
 
 def start(settings: Settings) -> None:

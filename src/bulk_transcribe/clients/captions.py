@@ -5,6 +5,7 @@ each thread has its own instance and session, and every request it makes passes 
 which takes the permit, enforces the time, bounds the size and keeps the record.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from youtube_transcript_api import YouTubeTranscriptApi
 from youtube_transcript_api import _errors as yta
 from youtube_transcript_api.proxies import GenericProxyConfig, ProxyConfig, WebshareProxyConfig
 
+from bulk_transcribe.clients.addresses import AddressGuard, PrivateAddressError
 from bulk_transcribe.clients.http import parse_retry_after_s, real_timeout_s
 from bulk_transcribe.clients.safe_text import one_line, short
 from bulk_transcribe.clients.youtube_reasons import find_reason, reason_error
@@ -46,6 +48,13 @@ _MOST_BYTES: Final = 16 * 1024 * 1024  # a watch page has 1 to 2 MB, a day's cap
 _CHUNK_BYTES: Final = 65_536
 #: A blocked address is usually let in again within the hour.
 _BLOCK_REST_S: Final = 900.0
+_TRACK_PATH: Final = "/timedtext"
+#: One caption of a track, without its tags.
+_CAPTION: Final = re.compile(rb"[^<>]+")
+#: "<" in every way in which XML and HTML, one inside the other, can write it.
+_OPENING: Final = re.compile(rb"(?:&|amp;|#0*38;|#x0*26;)(?:lt|#0*60|#x0*3c)", re.IGNORECASE)
+#: Steps that the library may take for one caption; an honest one needs some hundred.
+_MOST_STEPS: Final = 2_000_000
 #: Addresses of a rotating proxy that are tried for one video before it counts as a block.
 _ROTATIONS: Final = 3
 
@@ -85,6 +94,8 @@ class YouTubeCaptions:
         proxy: "http://user:password@host:port" for everything, or None.
         webshare: Rotating proxies instead; each request comes from another address.
         timeout_s: Seconds for one request, its body included.
+        guard: Says where a request may go: YouTube's page names the address of a track; None
+            lets it go anywhere. With a proxy, which resolves names by itself, it sees numbers only.
     """
 
     def __init__(
@@ -97,7 +108,9 @@ class YouTubeCaptions:
         proxy: str | None = None,
         webshare: Webshare | None = None,
         timeout_s: float = 30.0,
+        guard: AddressGuard | None = None,
     ) -> None:
+        self._guard = guard or AddressGuard(allow_private=True)
         self._limiter = limiter
         self._log = log
         self._clock = clock
@@ -150,6 +163,8 @@ class YouTubeCaptions:
             base_url=self._base_url,
             timeout_s=self._timeout_s,
             rotates=isinstance(self._proxy, WebshareProxyConfig),
+            guard=self._guard,
+            by_name=self._proxy is None,
         )
         # After the library, which mounts adapters that retry without asking for a permit.
         for prefix in ("https://", "http://"):
@@ -219,6 +234,8 @@ def sort_error(
     for family, build in _SIMPLE.items():
         if isinstance(error, family):
             return build(video_id)
+    if isinstance(error, PrivateAddressError):
+        return _private_track(error, video_id)
     if isinstance(error, yta.VideoUnplayable):
         return _unplayable(error, video_id)
     if isinstance(error, yta.RequestBlocked | yta.YouTubeRequestFailed):
@@ -263,8 +280,20 @@ _SIMPLE: Final[Mapping[type[Exception], Callable[[str], BulkTranscribeError]]] =
 }
 
 
+def _private_track(error: PrivateAddressError, video_id: str) -> BulkTranscribeError:
+    return VideoUnavailableError(
+        f"{video_id}: its captions are said to be at {short(error.host, 80)}, an address in a "
+        "private network: it was not asked.",
+        video_id=video_id,
+        next_step="If that is meant to be so, set allow_private_addresses, then retry.",
+        code="private_address",
+        can_retry=True,
+    )
+
+
 def _unplayable(error: yta.VideoUnplayable, video_id: str) -> BulkTranscribeError:
-    said = one_line(" ".join([error.reason or "", *error.sub_reasons]))
+    # whatever the page holds there; the library hands it on unseen
+    said = one_line(" ".join(str(part) for part in (error.reason, *error.sub_reasons) if part))
     reason = find_reason(said)
     if reason is not None:
         return reason_error(reason, video_id=video_id, source=SOURCE)
@@ -380,6 +409,8 @@ class _Gate(HTTPAdapter):
         base_url: str,
         timeout_s: float,
         rotates: bool,
+        guard: AddressGuard,
+        by_name: bool,
     ) -> None:
         super().__init__(pool_connections=2, pool_maxsize=2, max_retries=0)
         self.ticket = Ticket()
@@ -390,6 +421,8 @@ class _Gate(HTTPAdapter):
         self._base_url = base_url
         self._real_timeout_s = real_timeout_s(clock, timeout_s)
         self._rotates = rotates
+        self._guard = guard
+        self._by_name = by_name
 
     def send(  # type: ignore[override]  # the rest is passed on as it came
         self, request: requests.PreparedRequest, **kwargs: Any
@@ -403,6 +436,7 @@ class _Gate(HTTPAdapter):
             status: int | None = None
             failure: str | None = None
             try:
+                self._look_at(request.url)
                 response = super().send(request, **kwargs)
                 status = response.status_code
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -433,6 +467,18 @@ class _Gate(HTTPAdapter):
                 )
         return response
 
+    def _look_at(self, url: str) -> None:
+        """Redirects pass here, too: each hop is a request of its own.
+
+        Raises:
+            PrivateAddressError: it leads into a private network.
+            ConnectionError: its host has no address.
+        """
+        try:
+            self._guard.check(url, by_name=self._by_name)
+        except OSError as error:
+            raise requests.exceptions.ConnectTimeout(str(error)) from error
+
     def _redirected(self, url: str) -> str:
         """The same path at `base_url`, for addresses of youtube.com only."""
         if self._base_url == DEFAULT_BASE_URL or not url.startswith(f"{DEFAULT_BASE_URL}/"):
@@ -455,12 +501,35 @@ class _Gate(HTTPAdapter):
             if self._clock.now_s() > until_s:
                 response.close()
                 raise requests.exceptions.ReadTimeout("the page came too slowly")
+        if _TRACK_PATH in (response.url or ""):
+            _refuse_tangled(body, self.ticket.video_id or "")
         response._content = bytes(body)  # noqa: SLF001 -- requests has no other way to hand it in
+
+
+def _refuse_tangled(body: bytes | bytearray, video_id: str) -> None:
+    """Refuse captions that would keep the library busy for hours.
+
+    It takes tags out of each caption with a pattern that reads on to the caption's end from
+    every "<" that is never closed: whoever uploads a hundred thousand of them stops the thread.
+
+    Raises:
+        NoCaptionsError: a caption is of that kind.
+    """
+    steps = (len(_OPENING.findall(text)) * len(text) for text in _CAPTION.findall(body))
+    # brackets inside CDATA need no escaping; YouTube never writes it
+    if b"<![CDATA[" in body or max(steps, default=0) > _MOST_STEPS:
+        raise NoCaptionsError(
+            f"{video_id}: its captions are not words but a tangle of brackets.",
+            code="unreadable_captions",
+        )
 
 
 def _never_left(error: BaseException) -> bool:
     """Whether no byte of the request went out."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+    if isinstance(
+        error,
+        requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError | PrivateAddressError,
+    ):
         return True
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
     return isinstance(getattr(cause, "reason", None), NewConnectionError | NameResolutionError)

@@ -13,6 +13,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from bulk_transcribe.clients.addresses import AddressGuard
 from bulk_transcribe.core.clock import Clock
 
 
@@ -53,6 +54,7 @@ class DeadlineTransport(httpx2.HTTPTransport):
     Args:
         deadline: Where each thread's deadline stands.
         max_connections: As many threads as may ask at once.
+        guard: Says where a connection may go; None lets it go anywhere.
         keepalive_s: Idle connections are dropped after this. Shorter than servers keep them
             (5 s and more), so that a POST never meets a connection that is just being closed:
             that would put a paid request in doubt.
@@ -64,6 +66,7 @@ class DeadlineTransport(httpx2.HTTPTransport):
         deadline: Deadline,
         *,
         max_connections: int,
+        guard: AddressGuard | None = None,
         keepalive_s: float = 3.0,
         context: ssl.SSLContext | None = None,
     ) -> None:
@@ -77,15 +80,16 @@ class DeadlineTransport(httpx2.HTTPTransport):
             keepalive_expiry=keepalive_s,
             http1=True,
             http2=False,  # threads over one HTTP/2 connection lose requests
-            network_backend=_Backend(deadline),
+            network_backend=_Backend(deadline, guard or AddressGuard(allow_private=True)),
         )
 
 
 class _Backend(httpcore2.NetworkBackend):
     """The ordinary sockets, wrapped."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, guard: AddressGuard) -> None:
         self._deadline = deadline
+        self._guard = guard
         self._sockets = httpcore2.SyncBackend()
 
     def connect_tcp(
@@ -96,11 +100,29 @@ class _Backend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        left_s = self._deadline.left_s(timeout)
-        if left_s <= 0:
-            raise httpcore2.ConnectTimeout("no time left to connect")
-        stream = self._sockets.connect_tcp(host, port, left_s, local_address, socket_options)
-        return _Stream(stream, self._deadline)
+        """Connect to the first of the host's addresses that answers.
+
+        Raises:
+            PrivateAddressError: the host is in a private network.
+        """
+        try:
+            targets = self._guard.targets(host, port)
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        failure: Exception = httpcore2.ConnectTimeout("no time left to connect")
+        for target in targets:
+            left_s = self._deadline.left_s(timeout)
+            if left_s <= 0:
+                break
+            try:
+                stream = self._sockets.connect_tcp(
+                    target, port, left_s, local_address, socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failure
 
 
 class _Stream(httpcore2.NetworkStream):

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from bulk_transcribe.clients.addresses import AddressGuard, PrivateAddressError
 from bulk_transcribe.clients.deadline import Deadline, DeadlineTransport
+from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.clients.safe_text import short
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.ports import Limiter, Permit, RequestLog
@@ -160,6 +162,8 @@ class HttpClient:
         log: Notes every request that got a permit.
         clock: For moments and durations.
         timeout_s: Clock seconds after which a request counts as lost, its whole body included.
+        guard: Says where a connection may go; None lets it go anywhere.
+        redact: Takes our secrets out of what a service sends back, before anybody reads it.
         transport: Another way to send, for tests.
     """
 
@@ -170,8 +174,11 @@ class HttpClient:
         log: RequestLog,
         clock: Clock,
         timeout_s: float = 30.0,
+        guard: AddressGuard | None = None,
+        redact: Redactor | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
+        self._redact = redact or Redactor()
         self._limiter = limiter
         self._log = log
         self._clock = clock
@@ -181,7 +188,7 @@ class HttpClient:
         # The proxy variables of the environment are for `cli` to read, not for a library here.
         self._client = httpx2.Client(
             transport=transport
-            or DeadlineTransport(self._deadline, max_connections=MAX_CONNECTIONS),
+            or DeadlineTransport(self._deadline, max_connections=MAX_CONNECTIONS, guard=guard),
             timeout=httpx2.Timeout(
                 self._real_timeout_s, connect=min(_CONNECT_S, self._real_timeout_s)
             ),
@@ -244,17 +251,20 @@ class HttpClient:
                 text = self._read(response, call)
             return Reply(
                 status=status,
-                headers=headers,
-                text=text,
+                headers={name: self._redact(value) for name, value in headers.items()},
+                text=self._redact(text),
                 received_at=self._clock.now(),
                 service=call.service,
             )
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             failure = type(error).__name__
-            ours = _network_error(error, call)
+            ours = _network_error(error, call, self._redact(str(error)))
             if ours.never_sent:
                 permit.unsent()
             raise ours from error
+        except PrivateAddressError as error:
+            failure = type(error).__name__
+            raise _private_address(error, call, ticket) from error
         except BaseException as error:
             failure = type(error).__name__
             raise
@@ -400,13 +410,24 @@ _NEVER_SENT: Final = (
 )
 
 
-def _network_error(error: Exception, call: Call) -> NetworkError:
+def _private_address(error: PrivateAddressError, call: Call, ticket: Ticket) -> APIError:
+    return APIError(
+        f"{call.service} names {short(error.host, 80)}, an address in a private network: "
+        "it was not asked.",
+        video_id=ticket.video_id or "",
+        next_step="If the service is meant to be there, set allow_private_addresses, then retry.",
+        code="private_address",
+        can_retry=True,
+    )
+
+
+def _network_error(error: Exception, call: Call, says: str) -> NetworkError:
     never_sent = isinstance(error, _NEVER_SENT)
     where = urlsplit(without_query(call.url)).netloc or "its address"
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         what = f"{call.service} ({where}) could not be reached in time"
     elif never_sent:
-        what = f"{call.service} ({where}) could not be reached ({short(str(error), 80)})"
+        what = f"{call.service} ({where}) could not be reached ({short(says, 80)})"
     elif isinstance(error, httpx2.TimeoutException):
         what = f"{call.service} ({where}) did not answer in time"
     else:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeGuard
 from urllib.parse import urlsplit
 
 from bulk_transcribe.clients.http import real_timeout_s
+from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.clients.safe_text import one_line, short
 from bulk_transcribe.clients.youtube_reasons import Reason, find_reason, reason_error
 from bulk_transcribe.core.clock import Clock
@@ -87,6 +88,7 @@ class YtDlpClient:
         proxy: "http://user:password@host:port", or None to go direct.
         timeout_s: Seconds that each request inside may wait; at most 5 are used, since the
             library makes several in a row.
+        redact: Takes our secrets (the proxy's password) out of what the library says.
         make: Another library, for tests.
     """
 
@@ -98,8 +100,10 @@ class YtDlpClient:
         clock: Clock,
         proxy: str | None = None,
         timeout_s: float = _MOST_WAIT_S,
+        redact: Redactor | None = None,
         make: MakeYdl = make_ydl,
     ) -> None:
+        self._redact = redact or Redactor()
         self._limiter = limiter
         self._log = log
         self._clock = clock
@@ -199,7 +203,7 @@ class YtDlpClient:
             )
         if reason is not None and reason.code in {"geo_blocked", "drm"}:
             return VideoMetadata(video_id=video_id, source=SOURCE, fetched_at=self._clock.now())
-        raise _error_of(error, video_id) from error
+        raise _error_of(error, video_id, self._redact(_plain(error))) from error
 
     def _channel_entries(self, url: str, origin: str) -> Iterator[dict[str, Any]]:
         try:
@@ -215,7 +219,7 @@ class YtDlpClient:
             except (BulkTranscribeError, _NoTabError):
                 raise
             except Exception as error:
-                raise _list_error(error, origin) from error
+                raise _list_error(error, origin, self._redact(_plain(error))) from error
 
     @contextmanager
     def _ydl(self, video_id: str | None) -> Iterator[Ydl]:
@@ -371,18 +375,18 @@ def _reason_of(error: BaseException) -> Reason | None:
     return find_reason(_COLOURS.sub("", " ".join(words)))
 
 
-def _error_of(error: BaseException, video_id: str) -> BulkTranscribeError:
+def _error_of(error: BaseException, video_id: str, says: str) -> BulkTranscribeError:
     reason = _reason_of(error)
     if reason is not None:
         return reason_error(reason, video_id=video_id, source=SOURCE)
     return RetryableError(
-        f"{video_id}: yt-dlp could not read the video ({short(_plain(error), 120)}).",
+        f"{video_id}: yt-dlp could not read the video ({short(says, 120)}).",
         next_step="If it happens to every video, update yt-dlp: YouTube changes weekly.",
         code="yt_dlp",
     )
 
 
-def _list_error(error: BaseException, origin: str) -> BaseException:
+def _list_error(error: BaseException, origin: str, says: str) -> BaseException:
     """A list's error: blocks and network trouble as for videos, everything else is the input's."""
     text = str(error).lower()
     if "does not have a" in text and "tab" in text:
@@ -397,7 +401,7 @@ def _list_error(error: BaseException, origin: str) -> BaseException:
             code="private_list",
         )
     return InputError(
-        f"The {origin} cannot be read ({short(_plain(error), 120)}).",
+        f"The {origin} cannot be read ({short(says, 120)}).",
         next_step="Check the link in a private browser window.",
         code="unknown_list",
     )

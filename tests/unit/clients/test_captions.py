@@ -15,6 +15,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulk_transcribe.clients.addresses import AddressGuard
 from bulk_transcribe.clients.captions import (
     Answer,
     Webshare,
@@ -543,3 +544,63 @@ def test_leaks_of_the_network_are_network_errors(error: Exception) -> None:
 @pytest.mark.parametrize("error", [KeyError("x"), AttributeError("x"), TypeError("x")])
 def test_leaks_of_the_parser_are_worth_another_try(error: Exception) -> None:
     assert type(sort_error(error, video_id=VIDEO)) is RetryableError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [each * 50_000 for each in ("&lt;", "&amp;lt;", "&#60;", "&#x3C;")]
+    + [f"<![CDATA[{'<' * 50_000}]]>"],
+    ids=["lt", "amp lt", "number", "hex", "cdata"],
+)
+def test_a_tangle_of_brackets_is_refused_before_it_keeps_a_thread_busy(text: str, it: Desk) -> None:
+    """The library's pattern needs a step for each pair of brackets: an hour for a long caption."""
+    it.plan.timedtext = (
+        200,
+        f'<transcript><text start="0" dur="1">{text}</text></transcript>',
+        {},
+    )
+    began_s = time.process_time()
+    with pytest.raises(NoCaptionsError, match="tangle"):
+        it.fetch("en")
+    assert time.process_time() - began_s < 5
+
+
+def test_some_brackets_in_a_long_caption_are_words(it: Desk) -> None:
+    text = "a &lt;b&gt; and so on, if x &lt; 3 then " * 50
+    it.plan.timedtext = (
+        200,
+        f'<transcript><text start="0" dur="1">{text}</text></transcript>',
+        {},
+    )
+    assert "and so on" in it.fetch("en").text
+
+
+def test_a_track_inside_the_own_network_is_not_asked_for() -> None:
+    """YouTube's page names the address of a track: a forged one must not lead us anywhere."""
+    asked: list[str] = []
+    guard = AddressGuard(trusted=("https://www.youtube.com",))
+    with youtube() as inside, youtube() as plan:
+        inside.on_request = lambda: asked.append("inside")
+        plan.play(hand("en"), host=inside.url)
+        trusting = AddressGuard(trusted=(plan.url,))
+        for one in (guard, trusting):
+            with (
+                YouTubeCaptions(
+                    limiter=OpenLimiter(),
+                    log=MemoryLog(),
+                    clock=SystemClock(),
+                    base_url=plan.url,
+                    guard=one,
+                ) as captions,
+                pytest.raises(VideoUnavailableError) as caught,
+            ):
+                captions.fetch(VIDEO, ["en"], TICKET)
+            assert caught.value.code == "private_address"
+    assert asked == []
+    assert len(plan.asked) == 2  # the page and the player, by the guard that knows the base
+
+
+def test_reasons_that_are_no_text_are_told_as_they_are(it: Desk) -> None:
+    """Found by the fuzzer: the page may hold anything there."""
+    it.plan.play(status="ERROR", reason=True, subreason=5)
+    assert "True" in str(it.refused(VideoUnavailableError))
