@@ -33,12 +33,24 @@ class FakeLauncher(Launcher):
     def __init__(self, settings: Settings, sessions: SessionManager, folder: Path) -> None:
         super().__init__(settings, sessions, environ={}, folder=folder)
         self.started: list[tuple[str, Wanted]] = []
+        self.resumed: list[tuple[str, Wanted]] = []
+        self.retried: list[tuple[str, Wanted]] = []
         self.refusal: LaunchError | None = None
 
     def start(self, session_id: str, wanted: Wanted = Wanted()) -> None:  # noqa: B008 -- frozen
         if self.refusal is not None:
             raise self.refusal
         self.started.append((session_id, wanted))
+
+    def resume(self, session_id: str, wanted: Wanted = Wanted()) -> None:  # noqa: B008 -- frozen
+        if self.refusal is not None:
+            raise self.refusal
+        self.resumed.append((session_id, wanted))
+
+    def retry(self, session_id: str, wanted: Wanted = Wanted()) -> None:  # noqa: B008 -- frozen
+        if self.refusal is not None:
+            raise self.refusal
+        self.retried.append((session_id, wanted))
 
 
 @dataclass
