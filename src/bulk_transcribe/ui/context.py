@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 import streamlit as st
@@ -36,6 +37,7 @@ class PageContext:
             when there is none.
         go: Shows another page ("new", "monitor", "results", "sessions", "settings") with this
             session; None keeps the session. Does not return.
+        origins: Where each setting comes from, in words, by its name.
         missing_id: What the address asked for and the store does not have; "" mostly.
     """
 
@@ -48,6 +50,7 @@ class PageContext:
     session_id: str | None
     go: Callable[[str, str | None], NoReturn]
     missing_id: str = ""
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def page_context(go: Callable[[str], NoReturn]) -> PageContext:
@@ -62,7 +65,8 @@ def page_context(go: Callable[[str], NoReturn]) -> PageContext:
     """
     environ = dict(os.environ)
     folder = Path.cwd()
-    settings = load({}, environ, folder).settings
+    loaded = load({}, environ, folder)
+    settings = loaded.settings
     clock = SystemClock(settings.clock_speed)
     database = _database(str(settings.database_path.absolute()))
     sessions = SessionManager(database, clock)
@@ -88,6 +92,7 @@ def page_context(go: Callable[[str], NoReturn]) -> PageContext:
         session_id=found,
         go=go_with,
         missing_id="" if is_there else wanted,
+        origins=loaded.origins,
     )
 
 
