@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 import os
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +66,7 @@ def common(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    threading.excepthook = _tell_of_thread
     try:
         app()
     except BulkTranscribeError as error:
@@ -76,6 +78,17 @@ def main() -> None:
         # whoever read our output has gone (head, less): nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_DONE)
+    except Exception as bug:  # noqa: BLE001 -- the last edge: no traceback with a key in it
+        from bulk_transcribe.cli import crash
+
+        print(crash.report(bug, os.environ, Path.cwd()), file=sys.stderr)
+        sys.exit(EXIT_SOME_NOT)
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    from bulk_transcribe.cli import crash
+
+    crash.tell_of_thread(ended, os.environ, Path.cwd())
 
 
 def _explain(error: BulkTranscribeError) -> int:
