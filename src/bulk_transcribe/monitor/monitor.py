@@ -506,7 +506,8 @@ def _ended(state: VideoState, result: VideoResult, at: datetime) -> VideoState:
             }
         case Crashed():
             changes |= {
-                "error": f"{type(result.error).__name__}: {result.error}",
+                # its words may hold anything, a key among it; the log has them without
+                "error": f"{type(result.error).__name__} inside the program",
                 "error_code": "crashed",
                 "can_retry": True,
             }

@@ -32,6 +32,7 @@ from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import (
     APIError,
+    BulkTranscribeError,
     GaveUpError,
     InDoubtError,
     RetryableError,
@@ -249,7 +250,9 @@ class _Sending:
 
     def _settled(self, error: BaseException) -> BaseException:
         """Note how the request ended; the error to raise."""
-        detail = f"{type(error).__name__}: {error}"[:500]
+        # of a bug the class alone: its words may hold anything, a key among it
+        is_ours = isinstance(error, BulkTranscribeError)
+        detail = f"{type(error).__name__}: {error}"[:500] if is_ours else type(error).__name__
         if not self._may_be_out or _is_refusal(error):
             self._book.refuse(self._number, detail)
             return error
