@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bulk_transcribe.errors import ConfigError
 
-_SCRIPT = Path(__file__).with_name("main.py")
+_SCRIPT = Path(__file__).parent / "script" / "main.py"
 #: A list of 50,000 links is 3 MB; a spreadsheet with descriptions is more.
 _UPLOAD_MB = 50
 _BLUE_ON_WHITE, _BLUE_ON_BLACK = "#1167b1", "#4da3f0"

@@ -57,3 +57,9 @@ def test_the_command_line_does_not_load_streamlit() -> None:
         "sys.exit('streamlit' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603 -- ours
+
+
+def test_no_folder_of_pages_lies_beside_the_script() -> None:
+    """Streamlit took ours for its older kind of pages: a first look at /results found nothing."""
+    script = Path(flags(Place())[1])
+    assert not (script.parent / "pages").exists()
