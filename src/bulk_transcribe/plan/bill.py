@@ -29,7 +29,7 @@ _ANY_S: Final = (60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 5400.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """Cost of a batch, US dollars, rounded to the service's step; `likely_usd` is the median."""
+    """Cost of a batch, US dollars, rounded to the service's step; `likely_usd` is the mean."""
 
     low_usd: Decimal
     likely_usd: Decimal
@@ -80,10 +80,12 @@ def bill(
     costs = sorted(draw.cost(dice) for _ in range(1 if draw.is_certain else _DRAWS))
     slack = math.fsum(_slack(each, curve) for each in (*sure_s, *maybe_s))
     low = max(0.0, _quantile(costs, _COST_TAIL) - slack)
+    high = _quantile(costs, 1 - _COST_TAIL) + slack
     return Bill(
         low_usd=_dollars(low, ROUND_FLOOR),
-        likely_usd=_dollars(_quantile(costs, 0.5), ROUND_CEILING),
-        high_usd=_dollars(_quantile(costs, 1 - _COST_TAIL) + slack, ROUND_CEILING),
+        # the mean: where all that were asked are free, the median would call the rest free, too
+        likely_usd=_dollars(min(max(low, fmean(costs)), high), ROUND_CEILING),
+        high_usd=_dollars(high, ROUND_CEILING),
     )
 
 
