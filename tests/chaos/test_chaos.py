@@ -1,0 +1,65 @@
+"""The short run: a kill at the points that matter most, a power cut, a fault of each kind.
+
+The full run is `python -m tests.chaos`. Last come the judge's own tests: a product that breaks its
+promises must not pass.
+"""
+
+import pytest
+
+from tests.chaos import program
+from tests.chaos.trials import TRIALS
+
+SEED = "7.0"
+QUICK = sorted(name for name, trial in TRIALS.items() if trial.is_quick)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_nothing_is_lost_and_nothing_paid_twice_in_silence(name: str) -> None:
+    outcome = program.play(name, SEED)
+
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert outcome.is_clean, program.said(outcome)
+    assert outcome.kills > 0 or not name.startswith("kill_")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "name", "trouble"),
+    [
+        ("resend", "drop_after", "twice"),
+        ("late_note", "kill_in_post_before_answer", "twice"),
+        ("no_files", "deleted", "lost"),
+        ("no_sync", "power_loss", "lost"),
+    ],
+)
+def test_a_product_that_breaks_a_promise_does_not_pass(
+    mutant: str, name: str, trouble: str
+) -> None:
+    outcome = program.play(name, SEED, mutant=mutant)
+
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert not outcome.is_clean
+    told = getattr(outcome.found, trouble) or outcome.broken
+    assert told, program.said(outcome)
+
+
+def test_the_table_adds_up_and_keeps_the_order_of_the_list() -> None:
+    calm = program.Outcome("key", "1.0", TRIALS["key"].group, runs=3, kills=1)
+    bad = program.Outcome("clock", "1.0", TRIALS["clock"].group, runs=2, broken=["no end"])
+    bad.found.lost.append("a video")
+
+    lines = program.table([bad, calm])
+
+    assert [line.fault for line in lines] == [calm.group, bad.group, "all"]
+    assert (lines[-1].runs, lines[-1].kills, lines[-1].lost) == (5, 1, 1)
+    assert lines[-1].broken_promise == 1
+    assert "no end" in program.said(bad)
+
+
+def test_the_full_run_has_every_fault_and_two_hundred_kills() -> None:
+    wanted = program.plan(1, list(TRIALS))
+
+    assert {name for name, _ in wanted} == set(TRIALS)
+    assert len(set(wanted)) == len(wanted)
+    assert 3 * sum(name.startswith("kill_") for name, _ in wanted) >= 200
