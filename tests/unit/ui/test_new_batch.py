@@ -228,3 +228,19 @@ def test_a_list_that_is_too_wrong_is_given_up(offline: Stage) -> None:
     at = read(offline.app("new_batch"), "not a link\n" * (drafts.MOST_PROBLEMS + 1))
     assert "are not links" in at.error[0].value
     assert not at.metric
+
+
+def test_a_text_that_ends_with_the_click_on_read_is_read(offline: Stage) -> None:
+    """A browser sends both at once: the text area is left by the click."""
+    at = offline.app("new_batch").run()
+    at.text_area[0].set_value(A).run()
+    at.text_area[0].set_value(f"{A}\n{B}")
+    button(at, "Read the list").click().run()
+    settled(at)
+    assert metrics(at)["Videos"] == "2"
+    (name,) = [each for each in at.text_input if each.label.startswith("Name of")]
+    name.set_value("named at last")
+    button(at, "Start 2 videos").click().run()
+    settled(at)
+    ((session_id, _),) = offline.launch.started
+    assert offline.sessions.open_session(session_id).info().name == "named at last"

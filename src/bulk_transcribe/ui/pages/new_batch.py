@@ -231,21 +231,20 @@ def _column_of(draft: _Draft, path: Path, number: int) -> str | None:
 
 
 def _read_button(page: PageContext, draft: _Draft, given: Given) -> None:
-    def read() -> None:
-        if draft.reading is None:
-            draft.read, draft.gathered, draft.trouble, draft.kept = given, None, None, ""
-            draft.outlook, draft.outlook_key = None, ""
-            draft.reading = Background(partial(drafts.read_batch, page.settings, given)).start()
-
     is_next = draft.gathered is None or given != draft.read
-    st.button(
+    # not in a callback: that would see what was given before a text that this click ended
+    is_asked = st.button(
         "Read the list",
-        on_click=read,
         key=f"read_{draft.number}",
         disabled=given.is_empty or draft.reading is not None,
         type="primary" if is_next else "secondary",
         icon=":material/playlist_add_check:",
     )
+    if is_asked and draft.reading is None and not given.is_empty:
+        draft.read, draft.gathered, draft.trouble, draft.kept = given, None, None, ""
+        draft.outlook, draft.outlook_key = None, ""
+        draft.reading = Background(partial(drafts.read_batch, page.settings, given)).start()
+        st.rerun()
     if given.is_empty:
         st.caption("Paste links or upload a file to begin. Nothing is paid before you start.")
 
@@ -454,21 +453,19 @@ def _start_section(
     *,
     is_stale: bool,
 ) -> None:
-    def start() -> None:
-        if draft.beginning is None and settings is not None:
-            draft.trouble = None
-            draft.beginning = Background(
-                partial(drafts.begin, settings, page.launch, gathered, name.strip())
-            ).start()
-
-    st.button(
+    is_asked = st.button(
         f"Start {count(len(gathered.items), 'video')}",
-        on_click=start,
         key=f"start_{draft.number}",
         type="primary",
         icon=":material/play_arrow:",
         disabled=settings is None or is_stale or draft.beginning is not None,
     )
+    if is_asked and draft.beginning is None and settings is not None and not is_stale:
+        draft.trouble = None
+        draft.beginning = Background(
+            partial(drafts.begin, settings, page.launch, gathered, name.strip())
+        ).start()
+        st.rerun()  # the button goes before it can be pressed twice
     if draft.beginning is not None:
         wait_for(draft.beginning, _beginning_text)
     elif is_stale:

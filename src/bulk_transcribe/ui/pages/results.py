@@ -278,25 +278,22 @@ def _download_view(page: PageContext, desk: _Desk) -> None:
         help="md: notes with clickable times. srt, vtt: subtitles. txt: words. json: everything.",
     )
 
-    def pack() -> None:
-        if desk.packing is not None:
-            desk.packing.cancel()
+    is_busy = desk.packing is not None and not desk.packing.is_over
+    is_asked = st.button(
+        f"Make a ZIP of {count(total, 'video')}",
+        disabled=not formats or is_busy,
+        icon=":material/folder_zip:",
+        type="primary",
+        key="pack",
+    )
+    if is_asked and formats and not is_busy:
         desk.formats = tuple(formats)
         desk.packs += 1
         folder = desk.scratch.folder / str(desk.packs)  # a cancelled one may still write its own
         path = folder / f"transcripts-{desk.session_id}.zip"
         work = partial(_pack, page, desk.session_id, desk.formats, path)
         desk.packing = Background(work).start()
-
-    is_busy = desk.packing is not None and not desk.packing.is_over
-    st.button(
-        f"Make a ZIP of {count(total, 'video')}",
-        on_click=pack,
-        disabled=not formats or is_busy,
-        icon=":material/folder_zip:",
-        type="primary",
-        key="pack",
-    )
+        st.rerun()
     if not formats:
         st.caption("Choose at least one format.")
     if desk.packing is None:
