@@ -90,12 +90,21 @@ def _ask(page: PageContext, line: SessionLine) -> None:
         "The list, its states and its history go. The files, the transcripts in the store and "
         "the record of every paid request stay: nothing will be paid twice."
     )
-    if st.button("Delete", type="primary", key="delete_yes", icon=":material/delete:"):
-        try:
-            page.sessions.delete_session(info.session_id)
-        except BulkTranscribeError as error:
-            st.error(words.plain(str(error), 600))
-            return
+    if st.button(
+        "Delete",
+        type="primary",
+        key="delete_yes",
+        icon=":material/delete:",
+        on_click=_delete,
+        args=(page, info.session_id),
+    ):
         st.rerun()
     if st.button("Keep it", key="delete_no"):
         st.rerun()
+
+
+def _delete(page: PageContext, session_id: str) -> None:
+    try:
+        page.sessions.delete_session(session_id)
+    except BulkTranscribeError as error:  # somebody has begun to work on it meanwhile
+        st.toast(words.plain(str(error), 300), icon=":material/error:")
