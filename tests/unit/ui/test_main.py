@@ -50,7 +50,7 @@ def test_an_empty_store_is_made_and_the_page_says_how_to_begin(home: Path) -> No
 
 
 def test_the_newest_session_is_shown_unless_the_address_names_one(home: Path) -> None:
-    first, second = made(home, "first", "second")
+    first, _ = made(home, "first", "second")
     assert look().subheader[0].value == "second"
     at = look(first)
     assert at.subheader[0].value == "first"
