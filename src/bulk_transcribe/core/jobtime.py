@@ -6,7 +6,8 @@ learns from every job of the batch. Its picture: a job of a video of `L` seconds
     (min(u, cap) + r · max(0, u - cap)) · noise        with u = a + b · L
 
 seconds, where the noise is log-logistic. The cap is the brief's, a time: a faster service reaches
-it with longer videos. It may well go on growing beyond, so `r` is learned too. Nobody sees a
+it with longer videos. There may also be none: `r` is near 0 with a cap and near 1 without, and
+the likelier of both beliefs is taken. Nobody sees a
 job end: it was still running at one look and done at the next, so each job says only that its end
 lies in an interval. The fit maximises the probability of these intervals times a prior around the
 brief's figures. A small share of jobs may come from a far wider distribution, which takes stuck
@@ -18,7 +19,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: The design brief's estimate: a fixed part, a part by length, a cap.
 BASE_S = 15.0
@@ -39,6 +40,11 @@ _SCALE_BOUNDS = (0.02, 0.6)
 _TRUSTED = 0.8  # a fit that explains fewer of the jobs is sought anew from a wide start
 _ROUNDS = 30  # at most; a dozen is usual from a wide start, three from the fit before
 _SETTLED = 0.01  # stop when no figure moves by more than 1 %
+
+_NO_CAP = 0.25  # spread of log r around 0 where there is no cap
+_NO_CAP_SHARE = 0.1  # how likely that is before any job
+_BETWEEN = math.log(0.4)  # a log r below is that of a cap
+_NEAR = 0.8  # jobs of this share of the cap tell whether there is one
 
 _Vector = tuple[float, float, float]
 _Matrix = tuple[_Vector, _Vector, _Vector]
@@ -72,8 +78,8 @@ class Sighting:
 class Prior:
     """What is believed before the first job: logarithms of (a, b, r), their spread, the noise."""
 
-    centre: _Vector = (math.log(BASE_S), math.log(PER_MINUTE_S / 60), math.log(0.05))
-    spread: _Vector = (0.5, 0.4, 1.0)
+    centre: _Vector = (math.log(BASE_S), math.log(PER_MINUTE_S / 60), math.log(0.02))
+    spread: _Vector = (0.5, 0.4, 0.8)
     scale: float = 0.11  # logistic, in log time: a standard deviation of 20 %
     scale_spread: float = 0.5  # of its logarithm
 
@@ -90,13 +96,18 @@ class Fit:
     scale: float
     root: _Matrix  # lower triangle, times its transpose = covariance of params
     inliers: float = 1.0  # share of the jobs that the fit explains
+    evidence: float = 0.0  # log probability of the jobs under the belief, but for a constant
+    rival: _Vector | None = None  # params under the other belief about the cap
+    rival_share: float = 0.0  # and its probability
 
     @classmethod
     def before(cls, prior: Prior) -> "Fit":
         """The fit to no job at all."""
         one, two, three = prior.spread
         root = ((one, 0.0, 0.0), (0.0, two, 0.0), (0.0, 0.0, three))
-        return cls(params=prior.centre, scale=prior.scale, root=root)
+        rival = (*prior.centre[:2], 0.0)
+        share = _NO_CAP_SHARE
+        return cls(prior.centre, prior.scale, root, rival=rival, rival_share=share)
 
 
 def fit(sightings: Sequence[Sighting], prior: Prior, start: Fit | None = None) -> Fit:
@@ -111,24 +122,34 @@ def fit(sightings: Sequence[Sighting], prior: Prior, start: Fit | None = None) -
     if not sightings:
         return Fit.before(prior)
     if start is not None:
-        found = _climb(sightings, prior, start.params, start.scale)
+        found = _likelier(sightings, prior, start.params, start.scale)
         if found.inliers > _TRUSTED:
-            return _doubting_the_cap(sightings, prior, found)
-    return _climb(sightings, prior, prior.centre, _ANNEALED_SCALE)
+            return found
+    return _likelier(sightings, prior, prior.centre, _ANNEALED_SCALE)
 
 
-def _doubting_the_cap(sightings: Sequence[Sighting], prior: Prior, found: Fit) -> Fit:
-    """The fit, or one with the other belief about the cap if that explains more of the jobs.
+def _likelier(sightings: Sequence[Sighting], prior: Prior, begin: _Vector, scale: float) -> Fit:
+    """The likelier of two beliefs: there is a cap, or there is none.
 
-    The first long videos that contradict what is believed look like outliers: no slope leads there.
+    No slope leads from one to the other, so both are climbed from their own start and compared by
+    how well they explain all jobs. Without a job near the cap there is nothing to compare.
     """
-    log_a, log_b, log_r = found.params
-    if all(math.exp(log_a) + math.exp(log_b) * s.duration_s <= CAP_S for s in sightings):
-        return found
-    capped, uncapped = prior.centre[2], 0.0
-    begin = capped if log_r > (capped + uncapped) / 2 else uncapped
-    other = _climb(sightings, prior, (log_a, log_b, begin), found.scale)
-    return other if other.inliers > found.inliers else found
+    log_a, log_b, log_r = begin
+    is_capped = log_r < _BETWEEN
+    capped = _climb(
+        sightings, prior, (log_a, log_b, log_r if is_capped else prior.centre[2]), scale
+    )
+    if all(_median_s(capped.params, s.duration_s)[0] < CAP_S * _NEAR for s in sightings):
+        rival = (*capped.params[:2], 0.0)
+        return replace(capped, rival=rival, rival_share=_NO_CAP_SHARE)
+    without = replace(prior, centre=(*prior.centre[:2], 0.0), spread=(*prior.spread[:2], _NO_CAP))
+    begin = (log_a, log_b, 0.0 if is_capped else log_r)
+    uncapped = _climb(sightings, without, begin, scale)
+    odds = uncapped.evidence - capped.evidence
+    no_cap = _sigmoid(odds + math.log(_NO_CAP_SHARE / (1 - _NO_CAP_SHARE)))
+    if no_cap > 0.5:  # noqa: PLR2004 -- the likelier one
+        return replace(uncapped, rival=capped.params, rival_share=1 - no_cap)
+    return replace(capped, rival=uncapped.params, rival_share=no_cap)
 
 
 class JobTimeModel:
@@ -211,10 +232,16 @@ class JobTimeModel:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """When a job ends: a mixture, in equal parts, of log-logistic distributions of one scale."""
+    """When a job ends: a mixture, in equal parts, of log-logistic distributions of one scale.
+
+    `rival_s` is the median under the other belief about the cap, of probability `rival_share`. Only
+    those who say how sure they are need it.
+    """
 
     medians_s: tuple[float, ...]
     scale: float
+    rival_s: float = 0.0
+    rival_share: float = 0.0
 
     @property
     def mean_s(self) -> float:
@@ -276,7 +303,10 @@ def predict(found: Fit, duration_s: float) -> Prediction:
         for sign in (-reach, reach):
             here = _vector(p + sign * step for p, step in zip(found.params, column, strict=True))
             medians_s.append(_median_s(here, duration_s)[0])
-    return Prediction(tuple(medians_s), found.scale)
+    if found.rival is None:
+        return Prediction(tuple(medians_s), found.scale)
+    rival_s = _median_s(found.rival, duration_s)[0]
+    return Prediction(tuple(medians_s), found.scale, rival_s, found.rival_share)
 
 
 class _Learner:
@@ -330,6 +360,7 @@ class _Derivatives:
     scale_slope: float  # by the logarithm of the scale
     scale_bend: float
     inliers: float  # how many jobs this point explains
+    height: float  # the log probability itself, but for a constant
 
 
 def _climb(sightings: Sequence[Sighting], prior: Prior, params: _Vector, scale: float) -> Fit:
@@ -345,7 +376,9 @@ def _climb(sightings: Sequence[Sighting], prior: Prior, params: _Vector, scale: 
             break
         here = _derivatives(sightings, intervals, prior, params, scale)
     root = _root(_inverse(here.bend))
-    return Fit(params, min(scale, _SCALE_BOUNDS[1]), root, here.inliers / len(sightings))
+    room = sum(math.log(max(row[i], 1e-9) / prior.spread[i]) for i, row in enumerate(root))
+    share = here.inliers / len(sightings)
+    return Fit(params, min(scale, _SCALE_BOUNDS[1]), root, share, here.height + room)
 
 
 def _derivatives(
@@ -363,6 +396,9 @@ def _derivatives(
     scale_slope = math.log(prior.scale / scale) / prior.scale_spread**2
     scale_bend = prior.scale_spread**-2
     inliers = 0.0
+    height = -0.5 * (math.log(prior.scale / scale) / prior.scale_spread) ** 2
+    for p, c, w in zip(params, prior.centre, prior.spread, strict=True):
+        height -= 0.5 * ((c - p) / w) ** 2
     for sighting, (log_after, log_by) in zip(sightings, intervals, strict=True):
         median_s, by_param = _median_s(params, sighting.duration_s)
         log_median = math.log(median_s)
@@ -374,6 +410,7 @@ def _derivatives(
         outside = _OUTLIERS * _between(z_low * shrink, z_high * shrink)
         weight = inside / (inside + outside + 1e-12)
         inliers += weight
+        height += math.log(inside + outside + 1e-12)
         # log probability of (low, high] of a logistic distribution, by the median's logarithm:
         # slope (F(high) + F(low) - 1) / scale, bend -(f(high) + f(low)) / scale².
         up = weight * (f_high + f_low - 1) / scale
@@ -387,7 +424,7 @@ def _derivatives(
         scale_slope += by_scale
         scale_bend += by_scale**2
     matrix = (_vector(bend[0]), _vector(bend[1]), _vector(bend[2]))
-    return _Derivatives(_vector(slope), matrix, scale_slope, scale_bend, inliers)
+    return _Derivatives(_vector(slope), matrix, scale_slope, scale_bend, inliers, height)
 
 
 def _median_s(params: _Vector, duration_s: float) -> tuple[float, _Vector]:

@@ -15,6 +15,7 @@ _SAVING_S = 1.0
 _OVERDUE = 0.005  # a job that runs on with this probability says nothing more of its rest
 _OVERDUE_REST = 0.1  # of its age
 _BUCKETS = 32  # lengths within a 32nd of an e-fold count as one
+_MOST_DOUBT = 0.5
 _LOGISTIC_SD = math.pi / math.sqrt(3)
 
 
@@ -104,9 +105,15 @@ class _Expected:
 
         Lengths that no job had so far may take a time of their own, all of them alike.
         """
-        medians_s = [self.prediction(duration_s).medians_s for duration_s in durations_s]
-        totals_s = [sum(parts) for parts in zip(*medians_s, strict=True)]
-        return statistics.pstdev(totals_s) / statistics.fmean(totals_s) if totals_s else 0.0
+        predictions = [self.prediction(duration_s) for duration_s in durations_s]
+        if not predictions:
+            return 0.0
+        totals_s = [sum(parts) for parts in zip(*(p.medians_s for p in predictions), strict=True)]
+        mean_s = statistics.fmean(totals_s)
+        doubt = statistics.pstdev(totals_s) / mean_s
+        share = predictions[0].rival_share
+        apart = abs(sum(p.rival_s for p in predictions) - mean_s) / mean_s if share else 0.0
+        return min(_MOST_DOUBT, math.hypot(doubt, math.sqrt(share) * apart))
 
     def slot_s(self, duration_s: float | None) -> float:
         """Mean time that a paid video occupies a slot."""
