@@ -213,6 +213,8 @@ class Settings:
                 problems.append(
                     f"{name} must be above 0 and below a million, not {getattr(self, name)}."
                 )
+        if self.max_cost_usd is not None and not self.max_cost_usd >= 0:
+            problems.append(f"max_cost_usd must not be below 0, as {self.max_cost_usd} is.")
         for each in fields(self):
             value = getattr(self, each.name)
             if each.metadata["secret"] and not (value.isascii() and value.isprintable()):

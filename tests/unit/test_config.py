@@ -1,5 +1,6 @@
 """Settings come from four places, in order, and a bad one says what is wrong."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,27 @@ def test_values_are_read_with_their_types(
 
 
 @pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("2.50", Decimal("2.50")),
+        ("$3", Decimal(3)),
+        ("0", Decimal(0)),
+        ("none", None),
+        (1.1, "1.1"),
+    ],
+)
+def test_a_cost_limit_is_exact_and_none_lifts_it(
+    tmp_path: Path, raw: object, expected: object
+) -> None:
+    environ = {"BULK_TRANSCRIBE_MAX_COST": "9"}
+    settings = load({"max_cost_usd": raw}, environ, tmp_path).settings
+    wanted = Decimal(expected) if isinstance(expected, str) else expected
+    assert settings.max_cost_usd == wanted
+    assert settings.public()["max_cost_usd"] == (None if wanted is None else str(wanted))
+    assert load({}, environ, tmp_path).settings.max_cost_usd == 9
+
+
+@pytest.mark.parametrize(
     ("environ", "message"),
     [
         ({"BULK_TRANSCRIBE_MAX_CONCURRENT": "0"}, "outside 1 to 512"),
@@ -77,6 +99,9 @@ def test_values_are_read_with_their_types(
         ({"BULK_TRANSCRIBE_ORDER": "random"}, "choose one of shortest-first"),
         ({"DEAPI_BASE_URL": "ftp://x"}, "not an http or https address"),
         ({"BULK_TRANSCRIBE_CLOCK_SPEED": "0"}, "must be above 0"),
+        ({"BULK_TRANSCRIBE_MAX_COST": "-0.01"}, "an amount such as 2.50"),
+        ({"BULK_TRANSCRIBE_MAX_COST": "inf"}, "an amount such as 2.50"),
+        ({"BULK_TRANSCRIBE_MAX_COST": "2,50"}, "an amount such as 2.50"),
         ({"BULK_TRANSCRIBE_CLOCK_SPEED": "nan"}, "must be above 0"),
     ],
 )

@@ -135,8 +135,8 @@ class Budget:
         if trouble is not None:
             return self.close(_no_quote(trouble))
         return CostUnknownError(
-            f"{video_id}: its length is not known, so its price is not either, "
-            "and there is a cost limit.",
+            f"{video_id}: there is a cost limit, and its price is not known: nobody tells its "
+            "length, or it is longer than what deAPI quotes.",
             video_id=video_id,
             next_step="Set YOUTUBE_DATA_API_KEY so that lengths are known, "
             "or retry with --max-cost none.",

@@ -26,6 +26,7 @@ from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import (
     AuthError,
+    CostLimitError,
     CreditSpentError,
     OutputError,
     StopBatchError,
@@ -56,6 +57,7 @@ class _Scene:
         most: int = 64,
         gauge: Gauge | None = None,
         finish: Callable[[VideoResult], None] | None = None,
+        goes_on_free: Callable[[StopBatchError], bool] = lambda _error: False,
     ) -> None:
         self.clock = FakeClock()
         self.control = RunControl(self.clock)
@@ -68,6 +70,7 @@ class _Scene:
                 requests=lambda: 42,
                 gauge=gauge,
                 on_slots=self._note_slots,
+                goes_on_free=goes_on_free,
             ),
             control=self.control,
             clock=self.clock,
@@ -381,6 +384,60 @@ def test_without_credit_paid_jobs_are_fetched_and_nothing_more_is_submitted() ->
     assert result.stopped_by is error
     totals = result.totals
     assert (totals.done, totals.cancelled, totals.queued) == (2, 2, 46)
+
+
+def test_at_the_cost_limit_what_fitted_into_it_is_still_sent() -> None:
+    """The run starts nothing more, but does not pause: those in flight have their intent booked."""
+    barrier, is_known = threading.Barrier(3), threading.Event()
+    error = CostLimitError("reached")
+
+    def process(item: VideoItem) -> VideoResult:
+        barrier.wait(10)
+        if item.video_id == "v0000000000":
+            raise error
+        is_known.wait(10)
+        scene.control.wait_while_paused()  # right before the submit
+        return _done(item)
+
+    scene = _Scene(process, slots=3)
+    scene.control.on_change(lambda: is_known.set() if scene.control.is_draining else None)
+    result = scene.run(30)
+    assert result.stopped_by is error
+    assert not scene.control.is_paused
+    totals = result.totals
+    assert (totals.done, totals.cancelled, totals.queued) == (2, 1, 27)
+
+
+@pytest.mark.parametrize("error", [CreditSpentError("no credit"), CostLimitError("reached")])
+def test_where_captions_are_free_the_other_videos_are_tried_with_them(
+    error: StopBatchError,
+) -> None:
+    told: list[StopBatchError] = []
+
+    def process(item: VideoItem) -> VideoResult:
+        if item.video_id in {"v0000000001", "v0000000005"}:
+            raise error
+        return _done(item)
+
+    def goes_on_free(reason: StopBatchError) -> bool:
+        told.append(reason)
+        return True
+
+    scene = _Scene(process, slots=2, goes_on_free=goes_on_free)
+    result = scene.run(20)
+    assert result.stopped_by is error
+    assert (result.totals.done, result.totals.cancelled, result.totals.queued) == (18, 2, 0)
+    assert told == [error, error]
+    assert not result.was_interrupted
+    assert not scene.control.is_draining
+
+
+def test_a_wrong_key_ends_the_free_videos_too() -> None:
+    def process(_item: VideoItem) -> VideoResult:
+        raise AuthError("wrong key")
+
+    scene = _Scene(process, slots=1, goes_on_free=lambda _error: True)
+    assert scene.run(9).totals.queued == 8
 
 
 def test_of_several_reasons_to_stop_the_first_one_counts() -> None:

@@ -58,6 +58,13 @@ def test_the_items_that_come_out_are_those_that_went_in(
     assert session.totals().total == session.totals().queued == len(wanted)
 
 
+def test_one_setting_can_be_kept_anew_and_the_others_stay(manager: SessionManager) -> None:
+    session = manager.open_session(manager.create_session(items(1), settings={"a": "1", "b": 2}))
+    session.keep_setting("a", "3")
+    session.keep_setting("c", "none")
+    assert session.settings == {"a": "3", "b": 2, "c": "none"}
+
+
 def test_a_session_keeps_what_it_was_made_with(manager: SessionManager, tmp_path: Path) -> None:
     problem = InputProblem(origin="a.txt:3", line=3, text="htp", message="no", suggestion="yes")
     session_id = manager.create_session(
