@@ -44,6 +44,7 @@ _SETTLED = 0.01  # stop when no figure moves by more than 1 %
 _NO_CAP = 0.25  # spread of log r around 0 where there is no cap
 _NO_CAP_SHARE = 0.1  # how likely that is before any job
 _BETWEEN = math.log(0.4)  # a log r below is that of a cap
+_LATE = 0.05  # a job that runs on with this probability tells something before it ends
 _NEAR = 0.8  # jobs of this share of the cap tell whether there is one
 
 _Vector = tuple[float, float, float]
@@ -323,11 +324,17 @@ class _Learner:
         self.fit = Fit.before(prior)
 
     def running(self, job: str, sighting: Sighting) -> None:
+        prediction = predict(self.fit, sighting.duration_s)
+        is_late = prediction.survival(sighting.after_s) < _LATE
         with self._lock:
             self._running.pop(job, None)  # the newest go last
             self._running[job] = sighting
             while len(self._running) > _WINDOW:
                 del self._running[next(iter(self._running))]
+            # what contradicts the fit is learned from before it ends: only the quick ones ended
+            sightings = self._due() if is_late else None
+        if sightings is not None:
+            self._refit(sightings)
 
     def forget(self, job: str) -> None:
         with self._lock:
@@ -337,13 +344,20 @@ class _Learner:
         with self._lock:
             self._window.append(sighting)
             self.seen += 1
-            self._unlearned += 1
-            is_due = self._unlearned >= min(16, 1 + self.seen // 12)
-            if not is_due or self._is_fitting:
-                return
-            self._is_fitting = True
-            self._unlearned = 0
-            sightings = (*self._window, *self._running.values())
+            sightings = self._due()
+        if sightings is not None:
+            self._refit(sightings)
+
+    def _due(self) -> tuple[Sighting, ...] | None:
+        """The jobs to fit now, if it is time. Holds the lock; `_refit` must follow."""
+        self._unlearned += 1
+        if self._is_fitting or self._unlearned < min(16, 1 + self.seen // 12):
+            return None
+        self._is_fitting = True
+        self._unlearned = 0
+        return (*self._window, *self._running.values())
+
+    def _refit(self, sightings: Sequence[Sighting]) -> None:
         try:
             self.fit = fit(sightings, self._prior, self.fit)
         finally:
