@@ -20,7 +20,7 @@ from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock, SystemClock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.job import Submission
-from bulk_transcribe.core.plan import BatchPlan
+from bulk_transcribe.core.plan import BatchPlan, CaptionProbe
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
@@ -121,15 +121,22 @@ class App:
         *,
         refresh: bool = False,
         probe: bool = True,
+        answers: CaptionProbe | None = None,
         progress: Progress = silent,
     ) -> BatchPlan:
         """Order the videos and forecast time and cost.
 
         Where there is a key, a few prices and the balance are asked for, and, with `probe`, a few
-        videos are asked for captions: what is found is stored and need not be fetched again.
+        videos are asked for captions: what is found is stored and need not be fetched again. With
+        the `answers` of an earlier probe of the same list nobody is asked again.
         """
         return self._intake.plan(
-            tuple(items), self._keys, refresh=refresh, probe=probe, progress=progress
+            tuple(items),
+            self._keys,
+            refresh=refresh,
+            probe=probe,
+            answers=answers,
+            progress=progress,
         )
 
     def warnings(self) -> tuple[str, ...]:

@@ -114,6 +114,7 @@ class Intake:
         refresh: bool = False,
         quote: bool = True,
         probe: bool = False,
+        answers: CaptionProbe | None = None,
         progress: Progress = silent,
     ) -> BatchPlan:
         """Order the videos and forecast time and cost.
@@ -125,6 +126,7 @@ class Intake:
             quote: Ask the paid service for prices and balance (four requests).
             probe: Ask a few videos for captions, where that decides what is paid; what is found
                 is stored, and known to the run.
+            answers: Of an earlier probe of the same list; they count, and nobody is asked again.
             progress: Told how far the probe is.
         """
         wanted = {key: item.video_id for item in items for key in keys(item.video_id)}
@@ -133,7 +135,9 @@ class Intake:
         to_do = [item.video_id for item in items if item.video_id not in known_ids]
         hopeless = self._hopeless(to_do) if quote else frozenset[str]()
         kept = set[str]()
-        asked = self._probe(to_do, hopeless, kept, progress) if probe else None
+        asked = answers
+        if probe and asked is None:
+            asked = self._probe(to_do, hopeless, kept, progress)
         if not refresh:
             known_ids |= kept
         settings = self._settings
