@@ -35,7 +35,10 @@ def test_a_cost_limit_stops_paying_lets_captions_go_on_and_is_raised_by_resume(
     charged = Decimal(simulated.ledger()["charged_usd"])
     assert 0 < charged <= Decimal("0.06")
     assert stopped.json["failed"] == stopped.json["in_doubt"] == 0
-    sources = [video["source"] for video in command("status", "--json").json["videos"]]
+    status = command("status", "--json").json
+    assert (status["status"], status["max_cost_usd"]) == ("stopped", "0.06")
+    assert "of at most $0.0600" in command("status").out
+    sources = [video["source"] for video in status["videos"]]
     assert sources.count("captions") >= 1  # behind the paid ones, and had all the same
 
     # the session keeps its limit
@@ -156,6 +159,7 @@ def test_plan_for_people_says_it_in_a_few_lines(
     assert "likely $" in said
     assert "$0.2000" in said
     assert "$50.00, enough" in said
+    assert "if each has to be paid for" in said
 
     without = command("plan", *PAID, "--no-probe").out
     assert "asked" not in without

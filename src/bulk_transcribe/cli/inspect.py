@@ -133,6 +133,7 @@ def _session_json(app: App, info: SessionInfo) -> dict[str, Any]:
         "out": info.out_dir,
         **totals_json(info.totals),
         "spent_usd": app.spent_usd(info.session_id),
+        "max_cost_usd": app.sessions.open_session(info.session_id).max_cost_usd,
         "stopped_reason": info.stopped_reason,
         "next_step": info.stopped_next_step,
         "created_at": info.created_at.isoformat(),
@@ -180,7 +181,10 @@ def _print_head(console: Console, app: App, info: SessionInfo) -> None:
         f"{totals.active} {active}, {totals.queued} waiting, {totals.failed} failed, "
         f"{totals.skipped} skipped, {totals.cancelled} cancelled, {totals.in_doubt} in doubt"
     )
-    console.print(f"spent {money(app.spent_usd(info.session_id))}, files in {escape(info.out_dir)}")
+    limit_usd = app.sessions.open_session(info.session_id).max_cost_usd
+    limit = f" of at most {money(limit_usd)}" if limit_usd is not None else ""
+    spent = money(app.spent_usd(info.session_id))
+    console.print(f"spent {spent}{limit}, files in {escape(info.out_dir)}")
     if info.stopped_reason:
         console.print(f"stopped: {escape(info.stopped_reason)} {escape(info.stopped_next_step)}")
 

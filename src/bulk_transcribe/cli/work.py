@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bulk_transcribe.app import App, Engine, Gathered, InputRequest
 from bulk_transcribe.app.memory import share_one_heap
+from bulk_transcribe.app.settling import at_stake, explain
 from bulk_transcribe.cli import logs
 from bulk_transcribe.cli.interrupts import Interrupts
 from bulk_transcribe.cli.live import choose_view, counts_text
@@ -103,12 +104,16 @@ def settle_doubts(app: App, session_id: str, wish: str) -> None:
     """
     if wish not in {"ask", *Decision}:
         raise ConfigError(f"--in-doubt {wish!r} is not known: use ask, resend or skip.")
-    doubts = app.doubts(session_id)
+    settled = app.settle()
+    doubts = [each for each in settled.in_doubt if each.session_id == session_id]
+    if doubts:
+        quoted = at_stake(doubts)
+        stake = "" if quoted is None else f", {money(quoted)} at stake"
+        note(f"{count(len(doubts), 'paid request')} in doubt{stake}: the answer was lost.")
+    for line in explain(settled, lambda at: f"{at.astimezone():%H:%M}"):
+        note(f"    {line}" if doubts else line)
     if not doubts:
         return
-    quoted = [doubt.quoted_usd for doubt in doubts if doubt.quoted_usd is not None]
-    stake = f", {money(sum(quoted, Decimal(0)))} at stake" if quoted else ""
-    note(f"{count(len(doubts), 'paid request')} in doubt{stake}: the answer was lost.")
     if wish == "ask":
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             note("    Left alone. --in-doubt resend sends again (may pay twice), skip leaves out.")
@@ -305,6 +310,10 @@ def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings:
     if forecast.max_cost_usd is not None:
         table.add_row("cost limit", _limit(forecast, forecast.max_cost_usd))
     table.add_row("balance", _balance(forecast))
+    to_do = forecast.videos - forecast.known
+    if forecast.affordable is not None and forecast.affordable < to_do:
+        enough_for = f"{forecast.affordable:,} of {count(to_do, 'video')}"
+        table.add_row("enough for", f"{enough_for}, if each has to be paid for")
     console.print(table)
 
 
@@ -340,12 +349,11 @@ def _limit(forecast: Forecast, limit_usd: Decimal) -> str:
 
 
 def _balance(forecast: Forecast) -> str:
-    balance, enough_for = money(forecast.balance_usd), forecast.affordable
-    if forecast.balance_usd is None or enough_for is None or forecast.cost_usd is None:
+    balance = money(forecast.balance_usd)
+    if forecast.balance_usd is None or forecast.cost_usd is None:
         return balance
-    if forecast.balance_usd - forecast.cost_usd[1] >= LEAST_BALANCE_USD:
-        return f"{balance}, enough"
-    return f"{balance}, enough for {count(enough_for, 'video')} if each has to be paid for"
+    left_usd = forecast.balance_usd - forecast.cost_usd[1]
+    return f"{balance}, enough" if left_usd >= LEAST_BALANCE_USD else balance
 
 
 def _text(amount_usd: Decimal | None) -> str | None:

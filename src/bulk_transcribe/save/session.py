@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -168,6 +169,12 @@ class Session:
             raise _is_gone(self.session_id)
         settings: dict[str, Any] = json.loads(found)
         return settings
+
+    @property
+    def max_cost_usd(self) -> Decimal | None:
+        """The cost limit that it keeps; None: it has none."""
+        kept = self.settings.get("max_cost_usd")
+        return None if kept in {None, "none"} else Decimal(kept)
 
     def keep_setting(self, name: str, value: str) -> None:
         """Keep another value of a setting, for the next `resume`."""
