@@ -12,8 +12,13 @@ _HEIGHT = 180
 _FEWEST = 2
 
 
-def draw(points: Sequence[PulsePoint]) -> None:
-    """Two charts, side by side where there is room; a line of text where it is too early."""
+def draw(points: Sequence[PulsePoint], *, is_live: bool) -> None:
+    """Two charts, side by side where there is room; a line of text where it is too early.
+
+    A session that never ran has none.
+    """
+    if len(points) < _FEWEST and not is_live:
+        return
     st.markdown("**Over time**")
     if len(points) < _FEWEST:
         st.caption("The charts begin a few seconds after the start.")

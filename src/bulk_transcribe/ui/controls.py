@@ -85,21 +85,23 @@ def _at_rest(page: PageContext, view: Overview) -> None:
     may_continue = left or doubt != "ask"
     if not (may_continue or view.retriable):
         return
-    wanted = Wanted(concurrency=_at_once_here(view), in_doubt=doubt)
     session_id = view.info.session_id
-    if may_continue:
-        label = "Start" if is_new else "Resume"
-        if st.button(label, type="primary", icon=":material/play_arrow:", key="resume"):
-            _launch(lambda: page.launch.resume(session_id, wanted))
-    if view.retriable and st.button(
+    starts = may_continue and st.button(
+        "Start" if is_new else "Resume",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="resume",
+    )
+    retries = bool(view.retriable) and st.button(
         f"Retry {view.retriable:,} failed", icon=":material/replay:", key="retry"
-    ):
-        _launch(lambda: page.launch.retry(session_id, wanted))
-
-
-def _at_once_here(view: Overview) -> Slots | None:
+    )
     with st.popover("Videos at once", icon=":material/speed:", key="at_once"):
-        return _choose_slots(view, "rest")
+        slots = _choose_slots(view, "rest")
+    wanted = Wanted(concurrency=slots, in_doubt=doubt)
+    if starts:
+        _launch(lambda: page.launch.resume(session_id, wanted))
+    if retries:
+        _launch(lambda: page.launch.retry(session_id, wanted))
 
 
 def _choose_slots(view: Overview, where: str) -> Slots:

@@ -102,25 +102,7 @@ def figures(view: Overview) -> list[Figure]:
 
 
 def _rates(view: Overview) -> list[Figure]:
-    pulse = view.pulse if view.info.is_live else None
-    per_min = None if pulse is None else pulse.videos_per_min
-    requests = "-"
-    if pulse is not None:
-        of = "" if pulse.limit_60s is None else f" of {pulse.limit_60s:,}"
-        requests = f"{pulse.limited_60s:,}{of}"
-    found = [
-        Figure(
-            label="Videos a minute",
-            value="-" if per_min is None else f"{per_min:.1f}",
-            about="Over the last five minutes.",
-        ),
-        Figure(label="Spent", value=money(view.money.spent_usd), about=_money_text(view)),
-        Figure(
-            label="Requests, last minute",
-            value=requests,
-            about="Requests that count against the paid service's limit. " + sent_text(view),
-        ),
-    ]
+    found = [Figure(label="Spent", value=money(view.money.spent_usd), about=_money_text(view))]
     if view.money.at_risk_usd:
         found.append(
             Figure(
@@ -129,7 +111,31 @@ def _rates(view: Overview) -> list[Figure]:
                 about="Paid requests of which the service has not said whether it took money.",
             )
         )
+    if view.info.is_live:
+        found += _speeds(view)
     return found
+
+
+def _speeds(view: Overview) -> list[Figure]:
+    """How fast it goes; of a run that is over nothing goes."""
+    pulse = view.pulse
+    per_min = None if pulse is None else pulse.videos_per_min
+    requests = "-"
+    if pulse is not None:
+        of = "" if pulse.limit_60s is None else f" of {pulse.limit_60s:,}"
+        requests = f"{pulse.limited_60s:,}{of}"
+    return [
+        Figure(
+            label="Videos a minute",
+            value="-" if per_min is None else f"{per_min:.1f}",
+            about="Over the last five minutes.",
+        ),
+        Figure(
+            label="Requests, last minute",
+            value=requests,
+            about="Requests that count against the paid service's limit. " + sent_text(view),
+        ),
+    ]
 
 
 def _money_text(view: Overview) -> str:
@@ -191,8 +197,11 @@ def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a st
             return None
 
 
-def cards(states: Sequence[VideoState], now_at: datetime) -> list[Card]:
-    """The videos in flight, each worker's always at the same place."""
+def cards(states: Sequence[VideoState], now_at: datetime | None) -> list[Card]:
+    """The videos in flight, each worker's always at the same place.
+
+    `now_at` is None where nobody works on them: then nothing runs on.
+    """
     return [
         Card(
             video_id=state.video_id,
@@ -204,24 +213,24 @@ def cards(states: Sequence[VideoState], now_at: datetime) -> list[Card]:
     ]
 
 
-def _card_line(state: VideoState, now_at: datetime) -> str:
+def _card_line(state: VideoState, now_at: datetime | None) -> str:
     parts = [words.plain(state.video_id), words.STAGES[state.stage]]
     if state.progress is not None:
         parts.append(f"{state.progress:.0%}")
-    if state.started_at is not None:
+    if state.started_at is not None and now_at is not None:
         parts.append(short_time((now_at - state.started_at).total_seconds()))
-    if state.waiting is not None and state.waiting is not WaitReason.JOB:
-        parts.append(waiting_text(state.waiting, state.waiting_until_at, now_at))
+    if state.waiting not in {None, WaitReason.JOB} and now_at is not None:
+        parts.append(_waiting_text(state, now_at))
     return " · ".join(parts)
 
 
-def waiting_text(
-    reason: WaitReason, until_at: datetime | None = None, now_at: datetime | None = None
-) -> str:
+def _waiting_text(state: VideoState, now_at: datetime) -> str:
     """Why a video waits, and how long still where that is known."""
-    if until_at is None or now_at is None or until_at <= now_at:
-        return reason.value
-    return f"{reason.value}, {short_time((until_at - now_at).total_seconds())}"
+    reason = "" if state.waiting is None else state.waiting.value
+    until_at = state.waiting_until_at
+    if until_at is None or until_at <= now_at:
+        return reason
+    return f"{reason}, {short_time((until_at - now_at).total_seconds())}"
 
 
 def _worker_number(state: VideoState) -> int:

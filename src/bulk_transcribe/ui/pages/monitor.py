@@ -129,7 +129,8 @@ def _active(page: PageContext, view: Overview) -> None:
         if view.info.status is SessionStatus.RUNNING and view.info.totals.queued:
             st.caption("Getting ready…")
         return
-    shown = figures.cards(view.active, page.clock.now())[:_MOST_BARS]
+    now_at = page.clock.now() if view.info.is_live else None
+    shown = figures.cards(view.active, now_at)[:_MOST_BARS]
     if not view.info.is_live:
         title = "Unfinished"
     elif view.pulse is not None and view.pulse.slots == 1:
@@ -151,7 +152,7 @@ def _over_time(page: PageContext, session_id: str) -> None:
     view = _look(page, session_id)
     if view is None:
         return
-    charts.draw(page.store.pulses(session_id))
+    charts.draw(page.store.pulses(session_id), is_live=view.info.is_live)
     belief = None if view.pulse is None else view.pulse.belief
     if belief is not None and belief.summary:
         with st.expander("What the limiter believes", icon=":material/shield:"):
