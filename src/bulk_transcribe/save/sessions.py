@@ -33,7 +33,7 @@ from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of
 from bulk_transcribe.save.tables import problems as problems_table
-from bulk_transcribe.save.tables import sessions, submissions, videos
+from bulk_transcribe.save.tables import sessions, submissions, videos, wishes
 from bulk_transcribe.save.video_rows import item_row
 
 #: Rows written at a time; bounds the memory of a session of any size.
@@ -215,7 +215,8 @@ class SessionManager:
         """Take a session for the engine of this process, so that no other one works on it.
 
         The claim of a process that has ended is taken over. The claim lasts until
-        `Session.release_engine`, or until the database is closed or the process ends.
+        `Session.release_engine`, or until the database is closed or the process ends. Wishes that
+        nobody took before are forgotten.
 
         Raises:
             InputError: there is no such session, or a living process works on it.
@@ -236,6 +237,12 @@ class SessionManager:
                     stopped_code="",
                     stopped_next_step="",
                 )
+            )
+            # what was wished of an engine that has ended is not meant for this one
+            connection.execute(
+                update(wishes)
+                .where(wishes.c.session_id == session_id, wishes.c.taken_at.is_(None))
+                .values(taken_at=self._clock.now())
             )
         return Session(self._database, self._clock, session_id)
 

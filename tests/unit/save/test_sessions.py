@@ -346,6 +346,18 @@ def test_a_deleted_session_is_gone_and_its_money_is_not(
     assert left == 0
 
 
+def test_what_was_wished_of_an_ended_engine_is_not_done_by_the_next(
+    manager: SessionManager,
+) -> None:
+    """A second click on Stop came after the end, and stopped the resumed run at once."""
+    session = manager.claim_engine(manager.create_session([]))
+    session.release_engine(was_interrupted=True)
+    session.wish(Wish.STOP)
+    assert manager.claim_engine(session.session_id).take_wishes() == []
+    session.wish(Wish.PAUSE)
+    assert [made.wish for made in session.take_wishes()] == [Wish.PAUSE]
+
+
 def test_a_wish_is_given_out_once_and_in_order(
     manager: SessionManager, other: Database, clock: FakeClock
 ) -> None:
