@@ -3,7 +3,7 @@
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,15 +20,18 @@ _SECRET_VARIABLES: Final = tuple(
 )
 
 
-def report(bug: BaseException, environ: Mapping[str, str], folder: Path) -> str:
+def report(
+    bug: BaseException, environ: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()
+) -> str:
     """Write the traceback, without secrets, and say so in one or two lines for a person.
 
     Args:
         bug: What nobody expected.
         environ: The environment.
         folder: The current folder, for `.env`.
+        arguments: The words of the command, for `--home`.
     """
-    loaded = _settings(environ, folder)
+    loaded = _settings(environ, folder, _home_of(arguments))
     redact = _redactor(loaded, environ)
     told = redact("".join(traceback.format_exception(bug)))
     words = f"error: this is a bug in the program: {type(bug).__name__}."
@@ -59,9 +62,22 @@ def tell_of_thread(
     print(redact(f"error in {name}: {told}"), file=sys.stderr)
 
 
-def _settings(environ: Mapping[str, str], folder: Path) -> LoadedSettings | None:
+def _home_of(arguments: Sequence[str]) -> str | None:
+    """What `--home` says; None where it is not there."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--home":
+            return next(words, None)
+        if word.startswith("--home="):
+            return word.removeprefix("--home=")
+    return None
+
+
+def _settings(
+    environ: Mapping[str, str], folder: Path, home: str | None = None
+) -> LoadedSettings | None:
     try:
-        return load({}, environ, folder)
+        return load({"home": home}, environ, folder)
     except BulkTranscribeError:
         return None
 

@@ -81,7 +81,7 @@ def main() -> None:
     except Exception as bug:  # noqa: BLE001 -- the last edge: no traceback with a key in it
         from bulk_transcribe.cli import crash
 
-        print(crash.report(bug, os.environ, Path.cwd()), file=sys.stderr)
+        print(crash.report(bug, os.environ, Path.cwd(), sys.argv), file=sys.stderr)
         sys.exit(EXIT_SOME_NOT)
 
 

@@ -65,3 +65,12 @@ def test_a_thread_that_wants_to_exit_says_nothing(
     ended = threading.ExceptHookArgs((SystemExit, SystemExit(), None, None))
     crash.tell_of_thread(ended, {}, tmp_path)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("words", [["--home", "there"], ["--home=there"]])
+def test_the_report_lies_in_the_data_folder_that_the_command_names(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    crash.report(_bug(), {}, tmp_path, ["bulk-transcribe", *words, "run"])
+    assert (tmp_path / "there" / crash.REPORT_NAME).is_file()
