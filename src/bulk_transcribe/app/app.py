@@ -13,6 +13,7 @@ from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress,
 from bulk_transcribe.app.limits import Limits
 from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.settling import Account, Settled, Settling
 from bulk_transcribe.clients.captions import YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
@@ -24,6 +25,7 @@ from bulk_transcribe.core.plan import BatchPlan, CaptionProbe
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
+from bulk_transcribe.save.balances import Balances
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
@@ -80,6 +82,10 @@ class App:
                 self.settings, limiter=self._limits.limiter, log=self._requests, clock=self._clock
             )
             parts.callback(self._clients.close)
+            self._account = Account(
+                self._clients.deapi,
+                Balances(self._database, self._clock, self._limits.account),
+            )
             self._quotes = Quotes(
                 self._clients.deapi,
                 sleep_s=self._control.sleep_s,
@@ -181,6 +187,15 @@ class App:
         ledger.settle_orphans()
         return [each for each in ledger.list_in_doubt() if each.session_id == session_id]
 
+    def settle(self) -> Settled:
+        """Close what the balance shows to be unpaid, of all sessions; what stays in doubt.
+
+        Requests of killed runs are looked at, too.
+        """
+        ledger = SubmissionLedger(self._database, self._clock)
+        ledger.settle_orphans()
+        return Settling(ledger, self._account, self._clock).settle()
+
     def decide(self, doubts: Iterable[Submission], decision: Decision) -> None:
         """Settle doubts as the user wants: send again, maybe paying twice, or leave out."""
         ledger = SubmissionLedger(self._database, self._clock)
@@ -210,6 +225,7 @@ class App:
             limiter=self._limits.limiter,
             requests=self._requests,
             quotes=self._quotes,
+            account=self._account,
             belief=self._limits.belief,
         )
         return Engine(shared, session, plan, refresh=refresh)

@@ -12,6 +12,7 @@ from bulk_transcribe.app.files import restore_files
 from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.app.pulse import pulse_of
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.settling import Account, Settling
 from bulk_transcribe.app.till import Till
 from bulk_transcribe.config import Settings, Slots
 from bulk_transcribe.core.clock import Clock
@@ -82,6 +83,7 @@ class Shared:
     limiter: Limiter
     requests: RequestFan
     quotes: Quotes
+    account: Account
     belief: Callable[[], LimiterBelief]
 
 
@@ -109,13 +111,20 @@ class Engine:
         self._session = session
         self._clients = shared.clients
         self._budget = Budget(settings.max_cost_usd, no_price=shared.quotes.trouble)
-        self._till = Till(shared.quotes, shared.clients.deapi, self._budget)
+        self._till = Till(shared.quotes, shared.account, self._budget)
         self._limiter = limiter
         self._plan = plan
         self._refresh = refresh
         self._model = JobTimeModel()
         self._store = Transcripts(database, clock)
-        self._ledger = SubmissionLedger(database, clock, session.session_id, budget=self._budget)
+        self._ledger = SubmissionLedger(
+            database,
+            clock,
+            session.session_id,
+            budget=self._budget,
+            latest_balance=lambda: shared.account.balances.latest,
+        )
+        self._settling = Settling(self._ledger, shared.account, clock)
         self._journal = Journal(session, clock)
         self._pulses = Pulses(database, session.session_id)
         self._belief = shared.belief
@@ -237,6 +246,7 @@ class Engine:
             ),
         ):
             result = self._processor.process_video_batch(plan)
+            self._settling.settle()
         self._note_pulse()  # how it ended
         return result
 

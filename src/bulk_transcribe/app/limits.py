@@ -66,6 +66,11 @@ class Limits:
     def __exit__(self, *_: object) -> None:
         self._parts.close()
 
+    @property
+    def account(self) -> str:
+        """A name for the paid account that tells nothing of its key."""
+        return self._account
+
     def belief(self) -> LimiterBelief:
         """What this process believes now of the paid account's limits.
 

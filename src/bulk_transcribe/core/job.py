@@ -47,6 +47,9 @@ class Submission:
     accepted_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
+    balance_id: int | None = None  # the newest reading of the balance when it was intended
+    balance_before_usd: Decimal | None = None  # and what it said
+    nonce: str = ""  # the end of its webhook's address; "" without one
 
 
 class JobState(enum.Enum):

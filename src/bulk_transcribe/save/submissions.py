@@ -1,10 +1,11 @@
 """Every paid request: durable before it goes out, never sent twice, never forgotten (law 3)."""
 
 import enum
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, Protocol
 
 from sqlalchemy import (
     ColumnElement,
@@ -44,6 +45,23 @@ _BEFORE: dict[SubmissionState, frozenset[SubmissionState]] = {
     _S.FAILED: frozenset({_S.ACCEPTED}),
     _S.ABANDONED: frozenset({_S.INTENDED, _S.ACCEPTED, _S.IN_DOUBT}),
 }
+
+
+#: Nobody guesses a webhook's address.
+_NONCE_BYTES: Final = 18
+
+
+class BalanceNoted(Protocol):
+    """A reading of the account's balance: `balances.BalanceRead`."""
+
+    @property
+    def balance_id(self) -> int: ...
+    @property
+    def balance_usd(self) -> Decimal: ...
+
+
+def _no_balance() -> None:
+    """Nobody has read the balance."""
 
 
 class Decision(enum.StrEnum):
@@ -101,6 +119,8 @@ class SubmissionLedger:
         clock: For the moments that are noted.
         session_id: On whose account new requests are booked; "" for work outside of a session.
         budget: What may be spent; None: no limit.
+        latest_balance: The newest reading of the account's balance, noted with each intent.
+        with_nonce: Give each intent a secret word of its own, the end of its webhook's address.
     """
 
     def __init__(
@@ -110,8 +130,12 @@ class SubmissionLedger:
         session_id: str = "",
         *,
         budget: Budget | None = None,
+        latest_balance: Callable[[], BalanceNoted | None] = _no_balance,
+        with_nonce: bool = False,
     ) -> None:
         self._budget = budget or Budget()
+        self._latest_balance = latest_balance
+        self._with_nonce = with_nonce
         self._database = database
         self._clock = clock
         self._session_id = session_id
@@ -146,6 +170,7 @@ class SubmissionLedger:
                 since this ledger was made: look into the store again.
             StoreError: the intent could not be written.
         """
+        balance = self._latest_balance()
         row = asdict(key) | {
             "session_id": self._session_id,
             "state": _S.INTENDED.value,
@@ -154,6 +179,9 @@ class SubmissionLedger:
             "intended_at": self._clock.now(),
             "detail": "",
             "owner": self._database.owner_id,
+            "balance_id": balance and balance.balance_id,
+            "balance_before_usd": balance and balance.balance_usd,
+            "nonce": secrets.token_urlsafe(_NONCE_BYTES) if self._with_nonce else None,
         }
         try:
             with self._database.transaction() as connection:
@@ -220,8 +248,10 @@ class SubmissionLedger:
         self._end(submission_id, _S.REFUSED, detail)
 
     def doubt(self, submission_id: int, detail: str) -> None:
-        """The answer was lost."""
-        self._move(submission_id, _S.IN_DOUBT, detail=detail)
+        """The answer was lost. Where a webhook has told the id already, it is taken from there."""
+        with self._database.transaction() as connection:
+            _change(connection, submission_id, _S.IN_DOUBT, detail=detail)
+            self._adopt_told(connection)
 
     def claim(
         self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None
@@ -264,6 +294,66 @@ class SubmissionLedger:
     def list_in_doubt(self) -> list[Submission]:
         """Those that a person has to decide about, in all sessions, oldest first."""
         return self.open_submissions(state=_S.IN_DOUBT)
+
+    def not_paid(self, submission_id: int, detail: str) -> bool:
+        """It is certain that a request in doubt was not accepted: its video may be sent again.
+
+        False where it is not in doubt any more; nothing is changed then.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(_one(submission_id)).mappings().one_or_none()
+            if row is None or row["state"] != _S.IN_DOUBT:
+                return False
+            said = "; ".join(part for part in (row["detail"], detail) if part)
+            _change(connection, submission_id, _S.REFUSED, detail=said, ended_at=self._clock.now())
+            _release_videos(connection, row["video_id"])
+        return True
+
+    def told(self, nonce: str, request_id: str) -> Submission | None:
+        """Note what the service told of the request with this nonce; the request, as it is now.
+
+        One in doubt is adopted at once, one whose answer is lost later is then. None where no
+        request has that nonce. Telling it again changes nothing.
+
+        Raises:
+            StoreError: it was told, or accepted, with another id before.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(_by_nonce(nonce)).mappings().one_or_none()
+            if row is None:
+                return None
+            known = row["request_id"] or row["told_request_id"] or request_id
+            if known != request_id:
+                raise StoreError(
+                    f"The paid request {row['submission_id']} has the id {known}, "
+                    f"and a webhook tells of {request_id}.",
+                    next_step="Nothing was changed. Please report this with the log file.",
+                    code="other_request_id",
+                )
+            connection.execute(
+                update(submissions)
+                .where(submissions.c.submission_id == row["submission_id"])
+                .values(told_request_id=request_id)
+            )
+            self._adopt_told(connection)
+            return submission_of(connection.execute(_by_nonce(nonce)).mappings().one())
+
+    def _adopt_told(self, connection: Connection) -> None:
+        """Whatever is in doubt and was told of by a webhook is accepted under that id."""
+        query = select(submissions).where(
+            _is_in({_S.IN_DOUBT}), submissions.c.told_request_id.is_not(None)
+        )
+        for row in connection.execute(query).mappings().all():
+            said = "; ".join(part for part in (row["detail"], "told by a webhook") if part)
+            _change(
+                connection,
+                row["submission_id"],
+                _S.ACCEPTED,
+                request_id=row["told_request_id"],
+                accepted_at=self._clock.now(),
+                detail=said,
+            )
+            _release_videos(connection, row["video_id"])
 
     def decide_in_doubt(self, submission_id: int, decision: Decision) -> None:
         """Settle a doubt. The decision is noted in the submission's detail.
@@ -341,6 +431,8 @@ class SubmissionLedger:
                 state = _S.IN_DOUBT if was_sent else _S.REFUSED
                 changed = _change(connection, row["submission_id"], state, **changes)
                 settled.append(submission_of(changed))
+        if settled:
+            self._adopt_told(connection)
         return settled
 
     def _is_orphan(self, row: RowMapping) -> bool:
@@ -364,6 +456,9 @@ def submission_of(row: RowMapping) -> Submission:
         accepted_at=row["accepted_at"],
         ended_at=row["ended_at"],
         detail=row["detail"],
+        balance_id=row["balance_id"],
+        balance_before_usd=row["balance_before_usd"],
+        nonce=row["nonce"] or "",
     )
 
 
@@ -456,6 +551,21 @@ def _change(
     )
 
 
+def _release_videos(connection: Connection, video_id: str) -> None:
+    """In every session where the video waits in doubt, the next resume takes it up again."""
+    connection.execute(
+        update(videos)
+        .where(videos.c.video_id == video_id, videos.c.stage == Stage.IN_DOUBT.value)
+        .values(
+            stage=Stage.CANCELLED.value,
+            error=None,
+            error_code=None,
+            next_step=None,
+            can_retry=False,
+        )
+    )
+
+
 def _skip_videos(connection: Connection, video_id: str) -> None:
     """In every session where the video waits for the decision, it is left out."""
     connection.execute(
@@ -477,6 +587,10 @@ def _open_of(key: ContentKey) -> Select[Any]:
         .where(_same(key), _is_in(OPEN_STATES))
         .order_by(submissions.c.submission_id.desc())
     )
+
+
+def _by_nonce(nonce: str) -> Select[Any]:
+    return select(submissions).where(submissions.c.nonce == nonce)
 
 
 def _one(submission_id: int) -> Select[Any]:

@@ -189,6 +189,10 @@ submissions = Table(
     Column("ended_at", UtcMoment),
     Column("detail", Words, nullable=False),
     Column("owner", String(80), nullable=False),  # Database.owner_id of who intended it
+    Column("balance_id", Integer),  # the newest reading of the balance when it was intended
+    Column("balance_before_usd", Dollars),  # and what it said
+    Column("nonce", String(64)),  # the end of its webhook's address
+    Column("told_request_id", String(200)),  # what a webhook for that address told
     Index("ix_submissions_session_id_video_id", "session_id", "video_id"),
     # the guard of law 3: one open submission of one content, whoever asks
     Index(
@@ -197,6 +201,13 @@ submissions = Table(
         unique=True,
         sqlite_where=text(OPEN_STATES_SQL),
         postgresql_where=text(OPEN_STATES_SQL),
+    ),
+    Index(
+        "uq_submissions_nonce",
+        "nonce",
+        unique=True,
+        sqlite_where=text("nonce IS NOT NULL"),
+        postgresql_where=text("nonce IS NOT NULL"),
     ),
     # few rows are open at a time: orphans and doubts are found without reading the rest
     Index(
