@@ -16,7 +16,7 @@ _log: Final = logging.getLogger(__name__)
 
 #: Real seconds between two looks: a click acts within a second.
 _LOOK_EVERY_REAL_S: Final = 0.5
-#: A sign of life every so many looks, and at once when the run was paused or resumed.
+#: A sign of life every so many looks, and at once when a wish was carried out that shows.
 _LOOKS_PER_BEAT: Final = 4
 #: Looks that may fail in a row before the batch is stopped: a database can be busy for a moment.
 _FAILURES_UNTIL_STOP: Final = 3
@@ -121,15 +121,16 @@ class Steering:
             _log.warning("a wish was left: %s", error)
 
     def _steer(self) -> None:
-        failures, looks, was_paused = 0, 0, False
+        failures, looks, told = 0, 0, (False, False)
         while not self._wait():
             try:
-                if looks % _LOOKS_PER_BEAT == 0 or was_paused != self._control.is_paused:
-                    was_paused = self._control.is_paused
-                    self._heartbeat()
                 for made in self._take_wishes():
                     _log.info("wish: %s %s", made.wish, made.value)
                     self.carry_out(made)
+                stands = (self._control.is_paused, self._control.is_draining)
+                if looks % _LOOKS_PER_BEAT == 0 or told != stands:
+                    self._heartbeat()
+                    told = stands
             except StopBatchError as error:
                 failures += 1
                 _log.warning("the store did not answer to steering: %s", error)
