@@ -132,12 +132,15 @@ class Intake:
         wanted = {key: item.video_id for item in items for key in keys(item.video_id)}
         known = set() if refresh else self._store.known_keys(wanted)
         known_ids = {wanted[key] for key in known}
-        to_do = [item.video_id for item in items if item.video_id not in known_ids]
-        hopeless = self._hopeless(to_do) if quote else frozenset[str]()
-        kept = set[str]()
+        hopeless = self._hopeless([item.video_id for item in items]) if quote else frozenset[str]()
+        kept = {key.video_id for key in known if key.source == "captions"}
         asked = answers
-        if probe and asked is None:
-            asked = self._probe(to_do, hopeless, kept, progress)
+        is_open = any(item.video_id not in known_ids | hopeless for item in items)
+        if probe and asked is None and is_open:
+            # of all videos, known or not: a half-finished list has lost its easy ones, and the same
+            # ones are chosen again when some of them have been found meanwhile
+            ids = [item.video_id for item in items if item.video_id not in hopeless]
+            asked = self._probe(ids, kept, progress)
         if not refresh:
             known_ids |= kept
         settings = self._settings
@@ -168,30 +171,28 @@ class Intake:
     def _probe(
         self,
         video_ids: Sequence[str],
-        hopeless: frozenset[str],
         kept: set[str],
         progress: Progress,
     ) -> CaptionProbe | None:
         """Ask a few videos for captions; None where nothing depends on it.
 
-        Ids of transcripts that were stored go into `kept`, also where the probe was broken off.
+        `kept` has the ids whose captions are stored; those that are now go into it, also where
+        the probe was broken off.
         """
         settings = self._settings
+        if self._usable_sources()[:2] != ("captions", "deapi"):
+            return None
 
         def keep(found: Transcript) -> None:
             self._store.save_transcript(captions_key(found.video_id, settings.languages), found)
             kept.add(found.video_id)
 
-        if self._usable_sources()[:2] != ("captions", "deapi"):
-            return None
-        questionable = [video_id for video_id in video_ids if video_id not in hopeless]
-        if not questionable:
-            return None
         return probe_captions(
-            questionable,
+            video_ids,
             self._clients.captions,
             settings.languages,
             keep=keep,
+            free_ids=frozenset(kept),
             progress=lambda done, of: progress("captions of a few videos", done, of),
         )
 

@@ -1,7 +1,7 @@
 """Asking a few videos of a batch for captions, so that the forecast knows what is likely free."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from random import Random
 from typing import Final
@@ -42,6 +42,7 @@ def probe_captions(
     languages: Sequence[str],
     *,
     keep: Callable[[Transcript], None],
+    free_ids: Collection[str] = (),
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> CaptionProbe:
     """Ask a few of the videos for captions, one after the other.
@@ -55,15 +56,18 @@ def probe_captions(
         fetcher: Asks, within its own limit.
         languages: Wanted ones.
         keep: Stores a transcript.
+        free_ids: Those whose captions we have: chosen like the others, and not asked again.
         progress: Told after each video.
 
     Raises:
         StopBatchError, StoppedError.
     """
     asked = chosen(video_ids)
-    free, paid, neither = set[str](), set[str](), set[str]()
+    free, paid, neither = {each for each in asked if each in free_ids}, set[str](), set[str]()
     troubles, note = 0, ""
     for number, video_id in enumerate(asked):
+        if video_id in free:
+            continue
         try:
             keep(fetcher.fetch(video_id, languages, Ticket(video_id=video_id)))
         except NextSourceError:

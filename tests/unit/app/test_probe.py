@@ -99,3 +99,14 @@ def test_no_videos_are_no_questions() -> None:
     fetcher = Fetcher()
     assert probe(fetcher, ())[0] == CaptionProbe()
     assert fetcher.asked == []
+
+
+def test_what_was_found_by_an_earlier_probe_counts_and_is_not_asked_again() -> None:
+    first = Fetcher([None, NoCaptionsError("none")])
+    found, kept = probe(first)
+    second = Fetcher([NoCaptionsError("none")])
+    again = probe_captions(
+        IDS, second, ("any",), keep=lambda _found: None, free_ids=frozenset(kept)
+    )
+    assert second.asked == [first.asked[1]]
+    assert (again.free, again.paid) == (found.free, found.paid)
