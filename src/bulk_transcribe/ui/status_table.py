@@ -191,7 +191,7 @@ def story(detail: VideoDetail) -> None:
         st.caption("What was tried")
         st.code(attempts_text(receipt.attempts), language=None, wrap_lines=True)
     if receipt.submissions:
-        st.caption("What was paid for")
+        st.caption("Paid requests")
         st.code(submissions_text(receipt.submissions), language=None, wrap_lines=True)
     st.caption(f"[Open on YouTube]({state.url})")
 

@@ -1,0 +1,250 @@
+"""What the monitor says, without drawing it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk_transcribe.core.outcome import Totals
+from bulk_transcribe.core.request import RequestKind
+from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
+from bulk_transcribe.save.pulses import Pulse
+from bulk_transcribe.save.session import SessionInfo, SessionStatus
+from bulk_transcribe.save.submissions import Money
+from bulk_transcribe.save.views import PulsePoint, SessionView, VideoRow
+from bulk_transcribe.ui import figures
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+PULSE = Pulse(
+    at=NOW,
+    finished=1,
+    active=2,
+    slots=2,
+    is_auto=False,
+    is_draining=False,
+    low_s=60,
+    likely_s=90,
+    high_s=120,
+    videos_per_min=2.0,
+    limited_60s=10,
+    limit_60s=300,
+    spent_usd=Decimal(1),
+)
+
+
+def view(
+    status: SessionStatus = SessionStatus.RUNNING,
+    totals: Totals | None = None,
+    pulse: Pulse | None = PULSE,
+    **info: str,
+) -> SessionView:
+    totals = totals or Totals(total=10, queued=7, active=2, done=1)
+    return SessionView(
+        info=SessionInfo(
+            session_id="s",
+            name="",
+            out_dir="/out_dir",
+            status=status,
+            totals=totals,
+            created_at=NOW,
+            stopped_reason=info.get("reason", ""),
+            stopped_code=info.get("code", ""),
+            stopped_next_step=info.get("step", ""),
+        ),
+        settings={},
+        money=Money(),
+        pulse=pulse,
+    )
+
+
+def row(number: int = 0, **changes: object) -> VideoRow:
+    plain = VideoRow(
+        video_id=f"v{number}",
+        position=number,
+        stage="queued",
+        title=None,
+        duration_s=None,
+        progress=None,
+        source=None,
+        waiting=None,
+        started_at=None,
+        finished_at=None,
+        error=None,
+        spent_usd=Decimal(0),
+        can_retry=False,
+    )
+    return plain._replace(**changes)  # type: ignore[arg-type]  # fields by name
+
+
+def point(at_s: float, **changes: float | None) -> PulsePoint:
+    made = PulsePoint(
+        at=NOW + timedelta(seconds=at_s),
+        finished=0,
+        active=0,
+        videos_per_min=1.0,
+        limited_60s=5,
+        limit_60s=300,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def test_time_left_is_a_range_while_somebody_works() -> None:
+    assert figures.overall_text(view()) == "1 of 10 finished · 10% · 1 min to 2 min left"
+    assert figures.time_left_text(view(pulse=None)) == "time left not known yet"
+    for status in set(SessionStatus) - {SessionStatus.RUNNING}:
+        assert figures.time_left_text(view(status)) == ""
+    done = Totals(total=2, done=2)
+    assert figures.overall_text(view(totals=done)) == "2 of 2 finished · 100%"
+
+
+@given(
+    done=st.integers(0, 9),
+    failed=st.integers(0, 9),
+    active=st.integers(0, 9),
+    queued=st.integers(0, 9),
+    rest=st.tuples(*[st.integers(0, 9)] * 3),
+)
+def test_the_counts_add_up_to_the_total(
+    done: int, failed: int, active: int, queued: int, rest: tuple[int, ...]
+) -> None:
+    skipped, doubt, later = rest
+    totals = Totals(
+        total=done + failed + active + queued + sum(rest),
+        done=done,
+        failed=failed,
+        active=active,
+        queued=queued,
+        skipped=skipped,
+        in_doubt=doubt,
+        cancelled=later,
+    )
+    names = ("Done", "Failed", "Active", "Waiting", "Skipped", "In doubt", "Left for later")
+    found = {each.label: each.value for each in figures.figures(view(totals=totals))}
+    assert sum(int(found.get(name, 0)) for name in names) == totals.total
+
+
+def test_speeds_belong_to_a_living_run() -> None:
+    labels = {each.label for each in figures.figures(view())}
+    assert {"Videos a minute", "Requests, last minute"} <= labels
+    labels = {each.label for each in figures.figures(view(SessionStatus.STOPPED))}
+    assert not {"Videos a minute", "Requests, last minute"} & labels
+    [none] = [f for f in figures.figures(view(pulse=None)) if f.label == "Videos a minute"]
+    assert none.value == "-"
+    no_limit = view(pulse=replace(PULSE, limit_60s=None))
+    assert "10" in [each.value for each in figures.figures(no_limit)]
+
+
+def test_money_at_risk_is_named_when_there_is_some() -> None:
+    risky = replace(view(), money=Money(requests=1, at_risk_usd=Decimal("0.5")))
+    assert [f.value for f in figures.figures(risky) if f.label == "At risk"] == ["$0.5000"]
+    assert not [f for f in figures.figures(view()) if f.label == "At risk"]
+
+
+def test_requests_are_told_by_kind() -> None:
+    sent = replace(view(), requests={RequestKind.POLL: 3, RequestKind.SUBMIT: 1_000})
+    assert figures.sent_text(sent) == "1,003 sent so far: 1,000 submits, 3 looks at jobs."
+    assert figures.sent_text(view()) == "0 sent so far."
+    assert set(figures._KINDS) == set(RequestKind)
+
+
+@pytest.mark.parametrize(
+    ("shown", "words", "is_trouble"),
+    [
+        (view(SessionStatus.INTERRUPTED), "without a word", True),
+        (view(SessionStatus.STOPPED, code="auth", reason="Bad key.", step="Mend."), "Mend", True),
+        (view(SessionStatus.STOPPED), "9 videos left", False),
+        (view(SessionStatus.PAUSED), "2 videos in flight", False),
+        (view(SessionStatus.PAUSED, Totals(total=1, queued=1)), "Nothing is in flight", False),
+        (view(SessionStatus.NEW), "Nobody has worked", False),
+        (view(pulse=replace(PULSE, is_draining=True)), "Stopping", False),
+        (view(SessionStatus.FINISHED, Totals(total=2, done=2)), "All 2 videos", False),
+    ],
+)
+def test_why_it_does_not_run_is_said(shown: SessionView, words: str, *, is_trouble: bool) -> None:
+    said = figures.notice(shown)
+    assert said is not None
+    assert words in said.text
+    assert said.is_trouble is is_trouble
+
+
+def test_there_is_nothing_to_say_of_a_run_that_goes_on() -> None:
+    assert figures.notice(view()) is None
+    assert figures.notice(view(SessionStatus.FINISHED, Totals(total=2, done=1, failed=1))) is None
+
+
+def test_each_worker_keeps_its_place() -> None:
+    states = [
+        VideoState(video_id="a", position=0, stage=Stage.SAVING, worker="video_processor_10"),
+        VideoState(video_id="b", position=1, stage=Stage.CAPTIONS, worker="video_processor_2"),
+        VideoState(video_id="c", position=2, stage=Stage.CAPTIONS),
+    ]
+    assert [card.video_id for card in figures.cards(states, NOW)] == ["c", "b", "a"]
+
+
+def test_a_card_says_how_far_how_long_and_why_it_waits() -> None:
+    state = VideoState(
+        video_id="abc",
+        stage=Stage.TRANSCRIBING,
+        progress=0.5,
+        started_at=NOW - timedelta(seconds=75),
+        waiting=WaitReason.LIMIT,
+        waiting_until_at=NOW + timedelta(seconds=5),
+    )
+    [card] = figures.cards([state], NOW)
+    assert card.fraction == 0.5
+    assert card.line == ("abc · Transcribing · 50% · 1 min 15 s · waiting for the rate limit, 5 s")
+    [card] = figures.cards([replace(state, waiting=WaitReason.JOB, progress=None)], NOW)
+    assert (card.fraction, card.line) == (0.0, "abc · Transcribing · 1 min 15 s")
+    [card] = figures.cards([replace(state, waiting_until_at=NOW - timedelta(hours=1))], NOW)
+    assert card.line.endswith("waiting for the rate limit")
+    [card] = figures.cards([state], None)  # nobody works on it: no time runs on
+    assert card.line == "abc · Transcribing · 50%"
+
+
+def test_the_table_has_a_line_a_video() -> None:
+    rows = [
+        row(0, stage="done", title="T", duration_s=90.0, spent_usd=Decimal("0.01")),
+        row(1, stage="transcribing", progress=0.25, waiting="LIMIT"),
+        row(2, stage="failed", error="why", started_at=NOW, finished_at=NOW + timedelta(seconds=4)),
+        row(3, stage="transcribing", waiting="JOB"),
+    ]
+    frame = figures.table(rows)
+    assert list(frame.columns) == list(figures.COLUMNS)
+    assert list(frame["#"]) == [1, 2, 3, 4]
+    assert list(frame["Title"]) == ["T", "v1", "v2", "v3"]
+    assert list(frame["Status"]) == ["Done", "Transcribing", "Failed", "Transcribing"]
+    assert list(frame["Progress"].fillna(-1)) == [1.0, 0.25, -1, -1]
+    assert list(frame["Length"].fillna(-1)) == [1.5, -1, -1, -1]
+    assert list(frame["Took"].fillna(-1)) == [-1, -1, 4.0, -1]
+    assert list(frame["Cost"].fillna(-1)) == [0.01, -1, -1, -1]
+    assert list(frame["Why"]) == ["", "waiting for the rate limit", "why", ""]
+
+
+def test_a_table_without_videos_has_its_columns() -> None:
+    frame = figures.table([])
+    assert list(frame.columns) == list(figures.COLUMNS)
+    assert len(frame) == 0
+
+
+def test_the_filters_name_every_stage_once() -> None:
+    named = [stage for group in figures.GROUPS.values() for stage in group]
+    assert sorted(named) == sorted(Stage)
+
+
+def test_a_pause_between_two_runs_is_a_gap() -> None:
+    points = [point(at_s) for at_s in (0, 2, 4, 6, 3600, 3602)]
+    frame = figures.throughput(points)
+    assert len(frame) == 7
+    assert list(frame["Videos a minute"].isna()) == [False] * 4 + [True] + [False] * 2
+    assert frame.index.is_monotonic_increasing
+    assert len(figures.budget(points[:4])) == 4
+
+
+def test_a_chart_knows_no_limit_where_there_is_none() -> None:
+    frame = figures.budget([point(0, limit_60s=None), point(2, limit_60s=None)])
+    assert frame["Limit"].isna().all()
+    assert list(frame["Requests, last minute"]) == [5, 5]
+    assert figures.throughput([]).empty
