@@ -355,7 +355,7 @@ class Mischief:
             return kept
         if isinstance(value, list):
             many = [self.warped(v, share) for v in value if not self.chance(share / 3)]
-            return many * self.one_of((1, 1, 1, 2, 40))
+            return many * (40 if self.chance(0.02) else self.one_of((1, 1, 1, 2)))
         return self.damaged(value) if isinstance(value, str) and self.chance(share) else value
 
     def render(self, value: Any) -> str:

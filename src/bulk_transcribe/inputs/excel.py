@@ -13,6 +13,7 @@ from bulk_transcribe.clients.safe_text import safe_text, short
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.inputs.excel_parts import SheetFacts, check_workbook
 from bulk_transcribe.inputs.free_text import link_or_none, pieces
+from bulk_transcribe.inputs.lines import LONGEST_LINE
 from bulk_transcribe.inputs.sheet import Row
 
 #: Bytes of the file as it lies on disk.
@@ -87,7 +88,10 @@ def _put_address(texts: list[str], column: int, address: str) -> None:
 
 
 def text_of_cell(cell: Cell) -> str:
-    """A cell as text: 3.0 is "3", a day is "2026-01-31", a length of time "1:02:03"."""
+    """A cell as text: 3.0 is "3", a day is "2026-01-31", a length of time "1:02:03".
+
+    What goes on beyond any line that is read elsewhere is cut (Excel holds half of that).
+    """
     match cell:
         case bool():
             return "yes" if cell else "no"
@@ -98,4 +102,4 @@ def text_of_cell(cell: Cell) -> str:
         case dt.datetime():
             return cell.isoformat(sep=" ", timespec="seconds")
         case _:
-            return safe_text(str(cell))
+            return safe_text(str(cell)[:LONGEST_LINE])

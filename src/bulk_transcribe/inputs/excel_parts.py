@@ -23,6 +23,9 @@ from bulk_transcribe.inputs.sheet import column_of
 
 #: 50,000 rows of twenty columns unpack to some 60 million bytes.
 MOST_UNPACKED_BYTES: Final = 300_000_000
+#: Text of all cells together, bytes. A text that many cells share is stored once in the file, and
+#: laid out for each of them by the reader: 12,000 bytes on the disk became gigabytes.
+MOST_SHARED_BYTES: Final = 100_000_000
 #: Cells from the first used one to the last: 50,000 rows of a hundred columns.
 MOST_CELLS: Final = 5_000_000
 _MOST_PARTS: Final = 5_000
@@ -30,6 +33,7 @@ _CHUNK_BYTES: Final = 1 << 18
 #: A hyperlink over a range counts for this many cells.
 _MOST_LINKED: Final = 1_000
 _LONGEST_FORMULA: Final = 8_192  # Excel's own limit
+_LONGEST_NUMBER: Final = 20  # pieces of a shared text's number
 
 _CELL: Final = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
 _HYPERLINK: Final = re.compile(
@@ -71,6 +75,7 @@ class _Workbook:
         self._archive = archive
         self._name = name
         self._budget_bytes = MOST_UNPACKED_BYTES
+        self._shared_budget_bytes = MOST_SHARED_BYTES
         self._parts = {
             info.filename.lstrip("/").lower(): info for info in archive.infolist()[:_MOST_PARTS]
         }
@@ -82,9 +87,12 @@ class _Workbook:
         if sum(info.file_size for info in infos) > MOST_UNPACKED_BYTES:
             raise _too_big(self._name)
         sheets = self._sheets()
+        shared = self._shared_texts()
         found = {}
         for part in self._parts:
-            scan = _SheetScan(self._name)
+            if part in shared:
+                continue
+            scan = _SheetScan(self._name, self._share(shared))
             is_sheet = part.startswith("xl/worksheets/") and part.endswith(".xml")
             if is_sheet:
                 self._parse(part, scan.start, scan.end, scan.text)
@@ -112,6 +120,41 @@ class _Workbook:
 
         self._parse("xl/workbook.xml", start)
         return found
+
+    def _shared_texts(self) -> dict[str, list[int]]:
+        """Part of shared texts -> length of each, bytes."""
+        return {
+            part: self._lengths(part) for part in self._parts if part.endswith("sharedstrings.xml")
+        }
+
+    def _lengths(self, part: str) -> list[int]:
+        lengths: list[int] = []
+
+        def start(tag: str, _attributes: dict[str, str]) -> None:
+            if _bare(tag) == "si":
+                lengths.append(0)
+
+        def text(text: str) -> None:
+            if lengths:
+                lengths[-1] += len(text.encode("utf-8", "replace"))
+
+        self._parse(part, start, text=text)
+        return lengths
+
+    def _share(self, shared: Mapping[str, list[int]]) -> Callable[[str], None]:
+        """Counts what a cell with a shared text takes, told by the text's number.
+
+        A workbook has one part of shared texts; of several the longest text counts.
+        """
+
+        def take(number: str) -> None:
+            index = int(number) if number.strip().isdecimal() else -1
+            sizes = [many[index] for many in shared.values() if 0 <= index < len(many)]
+            self._shared_budget_bytes -= max(sizes, default=0)
+            if self._shared_budget_bytes < 0:
+                raise _too_big(self._name)
+
+        return take
 
     def _relations(self, part: str) -> dict[str, str]:
         """Id -> target of what a part points to; {} where it points to nothing."""
@@ -167,8 +210,11 @@ class _Workbook:
 class _SheetScan:
     """Follows a sheet's XML: how far its cells reach, and what addresses stand behind them."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, take_shared: Callable[[str], None]) -> None:
         self._name = name
+        self._take_shared = take_shared
+        self._is_shared = False
+        self._value: list[str] | None = None
         self._row = self._column = 0  # of the cell at hand: row from 1, column from 0
         self._corners: tuple[int, int, int, int] | None = None  # first and last row and column
         self._formula: list[str] | None = None
@@ -178,10 +224,12 @@ class _SheetScan:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         tag = _bare(tag)
         if tag == "c":
+            self._is_shared = attributes.get("t") == "s"
             self._begin_cell(attributes.get("r"))
         elif tag in _CONTENT:
             self._use_cell()
             self._formula = [] if tag == "f" else None
+            self._value = [] if tag == "v" and self._is_shared else None
         elif tag == "row":
             self._row = int(attributes.get("r") or self._row + 1)
             self._column = -1
@@ -191,6 +239,9 @@ class _SheetScan:
                 self.linked.append((attributes.get("ref", ""), relation))
 
     def end(self, tag: str) -> None:
+        if self._value is not None and _bare(tag) == "v":
+            self._take_shared("".join(self._value))
+            self._value = None
         if self._formula is None or _bare(tag) != "f":
             return
         if match := _HYPERLINK.match("".join(self._formula)):
@@ -200,6 +251,8 @@ class _SheetScan:
     def text(self, text: str) -> None:
         if self._formula is not None and len(self._formula) < _LONGEST_FORMULA:
             self._formula.append(text)
+        if self._value is not None and len(self._value) < _LONGEST_NUMBER:
+            self._value.append(text)
 
     def addresses(self, targets: Mapping[str, str]) -> Addresses:
         """Addresses by row and column; `targets` are those of the hyperlinks by relation."""

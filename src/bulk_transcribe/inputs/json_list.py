@@ -8,9 +8,11 @@ from bulk_transcribe.clients.safe_text import safe_text, short
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.inputs.entry import Entries, Entry
 from bulk_transcribe.inputs.free_text import pieces, read_text
+from bulk_transcribe.inputs.lines import LONGEST_LINE
 from bulk_transcribe.inputs.links import Prefer
 from bulk_transcribe.inputs.problem import Problem
 
+_SHOWN: Final = 100
 _LIST_NAMES: Final = ("videos", "entries", "items", "links", "urls")
 #: Fields that hold a link, the surest first; the names that end in "id" hold ids.
 _LINK_NAMES: Final = (
@@ -101,6 +103,9 @@ def _read_value(
     extra: Mapping[str, str] | None = None,
     is_id: bool = False,
 ) -> Iterator[Entry]:
+    if len(text) > LONGEST_LINE:
+        yield _too_long(text, origin)
+        return
     if not pieces(text):
         yield _not_understood(text, origin)
     yield from read_text(text, origin, None, prefer, extra=extra, is_id=is_id)
@@ -115,6 +120,16 @@ def _link_name(entry: Mapping[str, Any], url_column: str | None) -> str | None:
 
 def _text(value: Any) -> str:
     return safe_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _too_long(text: str, origin: str) -> Problem:
+    return Problem(
+        origin=origin,
+        line=None,
+        text=short(text[:_SHOWN]),
+        message=f"The text is longer than {LONGEST_LINE:,} characters and was left out.",
+        suggestion="Make each link an entry of its own.",
+    )
 
 
 def _not_understood(entry: Any, origin: str) -> Problem:
