@@ -15,7 +15,7 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.pulse_tables import pulses
-from bulk_transcribe.save.pulses import Pulse, pulse_of
+from bulk_transcribe.save.pulses import Belief, Pulse, pulse_of
 from bulk_transcribe.save.session import SessionInfo, VideoSort, info_of, table_query
 from bulk_transcribe.save.sessions import retry_helps
 from bulk_transcribe.save.submissions import Money, read_money
@@ -128,6 +128,14 @@ class Views:
             for row in rows
         ]
 
+    def belief(self, session_id: str) -> Belief:
+        """What the limiter of the newest run believed last; empty before the first."""
+        query = select(pulses).where(pulses.c.session_id == session_id)
+        newest = query.order_by(pulses.c.number.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(newest).mappings().one_or_none()
+        return Belief() if row is None else pulse_of(row).belief
+
     def pulse_points(self, session_id: str) -> list[PulsePoint]:
         """The way of a session's runs, oldest first; empty before the first."""
         columns = [pulses.c[name] for name in PulsePoint.__dataclass_fields__]
@@ -146,6 +154,7 @@ class Views:
         search: str = "",
         sort: VideoSort = VideoSort.POSITION,
         descending: bool = False,
+        offset: int = 0,
         limit: int | None = None,
     ) -> list[VideoRow]:
         """The rows of the status table; the filters are those of `Session.states`."""
@@ -156,7 +165,8 @@ class Views:
             search=search,
             sort=sort,
             descending=descending,
-        ).limit(limit)
+        )
+        query = query.offset(offset).limit(limit)
         with self._database.read() as connection:
             return [VideoRow._make(row) for row in connection.execute(query)]
 

@@ -9,7 +9,7 @@ from bulk_transcribe.config import MAX_SLOTS, Slots
 from bulk_transcribe.core.figures import count
 from bulk_transcribe.errors import BulkTranscribeError
 from bulk_transcribe.save.session import SessionStatus, Wish
-from bulk_transcribe.ui import words
+from bulk_transcribe.ui import trouble, words
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.reading import Overview
 
@@ -171,12 +171,7 @@ def _make_wish(page: PageContext, session_id: str, wish: Wish, value: str, said:
 
 
 def _launch(start: Callable[[], None]) -> None:
-    try:
+    with trouble.said():
         with st.spinner("Starting an engine…"):
             start()
-    except BulkTranscribeError as error:
-        st.error(words.plain(error.message, 600))
-        if error.next_step:
-            st.caption(words.plain(error.next_step, 600))
-        return
-    st.rerun()
+        st.rerun()

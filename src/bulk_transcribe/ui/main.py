@@ -5,8 +5,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from bulk_transcribe.errors import BulkTranscribeError
-from bulk_transcribe.ui import words
+from bulk_transcribe.ui import trouble
 from bulk_transcribe.ui.context import PageContext, page_context
 from bulk_transcribe.ui.pages import monitor, new_batch, results, sessions, settings
 
@@ -47,12 +46,8 @@ def _guarded(
     render: Callable[[PageContext], None], go: Callable[[str], NoReturn]
 ) -> Callable[[], None]:
     def run() -> None:
-        try:
+        with trouble.said():
             render(page_context(go))
-        except BulkTranscribeError as error:  # the page stays, and says what to do
-            st.error(words.plain(error.message, 600), icon=":material/error:")
-            if error.next_step:
-                st.markdown(words.plain(error.next_step, 600))
 
     return run
 

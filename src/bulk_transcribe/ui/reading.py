@@ -8,6 +8,7 @@ from bulk_transcribe.core.stage import Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.pulses import Belief
 from bulk_transcribe.save.receipts import Receipts, VideoReceipt
 from bulk_transcribe.save.session import InputProblem, Session, SessionInfo, VideoSort
 from bulk_transcribe.save.sessions import SessionManager
@@ -64,6 +65,10 @@ class Reading:
         """
         return self._views.session(session_id)
 
+    def belief(self, session_id: str) -> Belief:
+        """What the limiter of the newest run believed last; empty before the first."""
+        return self._views.belief(session_id)
+
     def pulses(self, session_id: str) -> list[PulsePoint]:
         """The way of a session's runs, for charts; oldest first, a bounded number."""
         return self._views.pulse_points(session_id)
@@ -76,6 +81,7 @@ class Reading:
         search: str = "",
         sort: VideoSort = VideoSort.POSITION,
         descending: bool = False,
+        offset: int = 0,
         limit: int | None = None,
     ) -> Sequence[VideoRow]:
         """The status table: every video that fits; see `Session.states` for the filters."""
@@ -85,8 +91,13 @@ class Reading:
             search=search,
             sort=sort,
             descending=descending,
+            offset=offset,
             limit=limit,
         )
+
+    def count(self, session_id: str, stages: Iterable[Stage]) -> int:
+        """How many videos of a session are in one of these stages."""
+        return self._session(session_id).count(stages=stages)
 
     def video(self, session_id: str, video_id: str) -> VideoDetail | None:
         """One video; None if the session does not have it."""

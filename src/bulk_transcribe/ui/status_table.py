@@ -9,10 +9,9 @@ from bulk_transcribe.core.attempt import SourceAttempt
 from bulk_transcribe.core.figures import count, money, short_time
 from bulk_transcribe.core.job import Submission
 from bulk_transcribe.core.stage import Stage
-from bulk_transcribe.errors import BulkTranscribeError
 from bulk_transcribe.save.session import VideoSort
 from bulk_transcribe.save.views import VideoRow
-from bulk_transcribe.ui import figures, words
+from bulk_transcribe.ui import figures, trouble, words
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.reading import Overview, VideoDetail
 
@@ -67,7 +66,7 @@ def _table(
 ) -> None:
     by, descending = _SORTS[sort]
     stages = frozenset[Stage]().union(*(figures.GROUPS[group] for group in groups))
-    try:
+    with trouble.said():
         rows = page.store.table(
             session_id,
             stages=stages if groups else None,
@@ -75,13 +74,14 @@ def _table(
             sort=by,
             descending=descending,
         )
-    except BulkTranscribeError as error:
-        st.error(words.plain(str(error), 600))
-        return
+        _draw_rows(page, session_id, rows, f"{session_id}_{'-'.join(groups)}_{search}_{sort}")
+
+
+def _draw_rows(page: PageContext, session_id: str, rows: Sequence[VideoRow], filters: str) -> None:
+    """The rows as a table. `filters` names what was asked for: what is ticked belongs to it."""
     if not rows:
         st.caption("No video fits. Change the filters or the search.")
         return
-    filters = f"{session_id}_{'-'.join(groups)}_{search}_{sort}"
     is_choosable = len(rows) <= _MOST_CHOOSABLE
     options = {
         "data": figures.table(rows),
@@ -137,13 +137,13 @@ def _column_config() -> dict[str, object]:
 
 def _troubles(page: PageContext, session_id: str) -> None:
     """Videos without their transcript, each with cause, next step and what was answered."""
-    try:
-        rows = page.store.table(session_id, stages=_TROUBLE)
-        if not rows:
+    with trouble.said():
+        total = page.store.count(session_id, _TROUBLE)
+        if not total:
             return
-        pages = -(-len(rows) // _TROUBLES_A_PAGE)
+        pages = -(-total // _TROUBLES_A_PAGE)
         with st.container(horizontal=True, vertical_alignment="center", key="troubles"):
-            st.markdown(f"**What went wrong: {count(len(rows), 'video')}**", width="content")
+            st.markdown(f"**What went wrong: {count(total, 'video')}**", width="content")
             number = 1
             if pages > 1:
                 number = int(
@@ -155,8 +155,13 @@ def _troubles(page: PageContext, session_id: str) -> None:
                         width=140,
                     )
                 )
-        begin = (number - 1) * _TROUBLES_A_PAGE
-        for row in rows[begin : begin + _TROUBLES_A_PAGE]:
+        rows = page.store.table(
+            session_id,
+            stages=_TROUBLE,
+            offset=(number - 1) * _TROUBLES_A_PAGE,
+            limit=_TROUBLES_A_PAGE,
+        )
+        for row in rows:
             title = words.plain(row.title or row.video_id, 80)
             state = words.STAGES[Stage(row.stage)]
             label = f"{title} · {state}: {words.plain(row.error or '', 100)}"
@@ -164,8 +169,6 @@ def _troubles(page: PageContext, session_id: str) -> None:
                 detail = page.store.video(session_id, row.video_id)
                 if detail is not None:
                     story(detail)
-    except BulkTranscribeError as error:
-        st.error(words.plain(str(error), 600))
 
 
 def story(detail: VideoDetail) -> None:

@@ -80,7 +80,7 @@ def test_money_and_requests_are_those_of_the_receipt(
     database: Database, manager: SessionManager, clock: FakeClock
 ) -> None:
     session_id = manager.create_session(items(4))
-    manager.create_session([])
+    empty_id = manager.create_session([])
     ledger = SubmissionLedger(database, clock, session_id)
     for number, quoted in enumerate(("0.01", "0.01", "0.0205", "1.5")):
         key = ContentKey(video_id=f"video{number:06d}", source="deapi", model="large")
@@ -108,7 +108,8 @@ def test_money_and_requests_are_those_of_the_receipt(
     assert view.money.at_risk_usd == Decimal("1.5205")
     assert view.requests == {kind: part.sent for kind, part in receipt.requests.items()}
     lines = Views(database).lines()
-    assert [line.spent_usd for line in lines] == [Decimal(0), Decimal("0.02")]
+    spent = {line.info.session_id: line.spent_usd for line in lines}
+    assert spent == {empty_id: Decimal(0), session_id: Decimal("0.02")}
     assert [line.info for line in lines] == manager.list_sessions()
 
 

@@ -7,9 +7,8 @@ videos in flight, and the table. When the status changes the whole page is drawn
 import streamlit as st
 
 from bulk_transcribe.core.figures import count
-from bulk_transcribe.errors import BulkTranscribeError, InputError
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
-from bulk_transcribe.ui import charts, controls, figures, status_table, words
+from bulk_transcribe.ui import charts, controls, figures, status_table, trouble, words
 from bulk_transcribe.ui.badge import badge
 from bulk_transcribe.ui.context import PageContext, choose
 from bulk_transcribe.ui.reading import Overview
@@ -35,12 +34,12 @@ def render(page: PageContext) -> None:
     _head(page, view)
     controls.draw(page, view)
     often_s = _TICK_S if is_live else _REST_TICK_S
-    st.fragment(_now, run_every=often_s)(page, view.info.session_id, controls.face(view))
+    st.fragment(_now, run_every=often_s)(page, view.info.session_id, controls.face(view), [view])
     if not view.info.totals.total:
         return
     status_table.draw(page, view, tick_s=_TICK_S if is_live else None)
     seldom_s = _CHART_TICK_S if is_live else None
-    st.fragment(_over_time, run_every=seldom_s)(page, view.info.session_id)
+    st.fragment(_over_time, run_every=seldom_s)(page, view.info.session_id, is_live=is_live)
 
 
 def _empty(page: PageContext) -> None:
@@ -87,30 +86,27 @@ def _choose(page: PageContext, info: SessionInfo) -> None:
     )
 
 
-def _now(page: PageContext, session_id: str, drawn: tuple[object, ...]) -> None:
-    """Bar, figures and the videos in flight; draws the whole page anew when the buttons change."""
-    view = _look(page, session_id)
-    if view is None:
-        return
-    if controls.face(view) != drawn:
-        st.rerun(scope="app")
-    _notice(view)
-    st.progress(view.info.totals.fraction, text=figures.overall_text(view))
-    with st.container(horizontal=True, gap="small", key="figures"):
-        for figure in figures.figures(view):
-            st.metric(figure.label, figure.value, help=figure.about or None, width=_FIGURE_WIDTH)
-    _active(page, view)
+def _now(
+    page: PageContext, session_id: str, drawn: tuple[object, ...], first: list[Overview]
+) -> None:
+    """Bar, figures and the videos in flight; draws the whole page anew when the buttons change.
 
-
-def _look(page: PageContext, session_id: str) -> Overview | None:
-    """The session now; None, and the reason on the page, where it cannot be read."""
-    try:
-        return page.store.overview(session_id)
-    except InputError as error:
-        st.warning(words.plain(error.message, 300))
-    except BulkTranscribeError as error:
-        st.error(words.plain(str(error), 600), icon=":material/error:")
-    return None
+    Args:
+        page: The context.
+        session_id: The session.
+        drawn: What the buttons were drawn for.
+        first: The look that the rest of the page was drawn with, taken out when it was used.
+    """
+    with trouble.said():
+        view = first.pop() if first else page.store.overview(session_id)
+        if controls.face(view) != drawn:
+            st.rerun(scope="app")
+        _notice(view)
+        st.progress(view.info.totals.fraction, text=figures.overall_text(view))
+        with st.container(horizontal=True, gap="small", key="figures"):
+            for each in figures.figures(view):
+                st.metric(each.label, each.value, help=each.about or None, width=_FIGURE_WIDTH)
+        _active(page, view)
 
 
 def _notice(view: Overview) -> None:
@@ -147,14 +143,13 @@ def _active(page: PageContext, view: Overview) -> None:
         st.caption(f"… and {len(view.active) - len(shown):,} more in flight")
 
 
-def _over_time(page: PageContext, session_id: str) -> None:
+def _over_time(page: PageContext, session_id: str, *, is_live: bool) -> None:
     """The way of the session's runs, and what the limiter believes."""
-    view = _look(page, session_id)
-    if view is None:
-        return
-    charts.draw(page.store.pulses(session_id), is_live=view.info.is_live)
-    belief = None if view.pulse is None else view.pulse.belief
-    if belief is not None and belief.summary:
+    with trouble.said():
+        charts.draw(page.store.pulses(session_id), is_live=is_live)
+        belief = page.store.belief(session_id)
+        if not belief.summary:
+            return
         with st.expander("What the limiter believes", icon=":material/shield:"):
             st.text(belief.summary)
             for reason in belief.why:

@@ -6,7 +6,7 @@ from bulk_transcribe.core.figures import count, money
 from bulk_transcribe.errors import BulkTranscribeError
 from bulk_transcribe.save.session import SessionStatus
 from bulk_transcribe.save.views import SessionLine
-from bulk_transcribe.ui import words
+from bulk_transcribe.ui import trouble, words
 from bulk_transcribe.ui.badge import badge
 from bulk_transcribe.ui.context import PageContext
 
@@ -69,13 +69,10 @@ def _buttons(page: PageContext, line: SessionLine) -> None:
 
 
 def _resume(page: PageContext, session_id: str) -> None:
-    try:
+    with trouble.said():
         with st.spinner("Starting an engine…"):
             page.launch.resume(session_id)
-    except BulkTranscribeError as error:
-        st.error(words.plain(str(error), 600))
-        return
-    page.go("monitor", session_id)
+        page.go("monitor", session_id)
 
 
 @st.dialog("Delete this session?")
