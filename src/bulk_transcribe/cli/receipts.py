@@ -17,6 +17,7 @@ from bulk_transcribe.cli.text import count, money, one_line, print_json, short_t
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.attempt import SourceAttempt
 from bulk_transcribe.core.job import Submission
+from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.save.export.session_files import safe_cell
 from bulk_transcribe.save.receipts import VideoReceipt
 from bulk_transcribe.save.submissions import Money
@@ -27,6 +28,7 @@ _DONE = 0
 COLUMNS = (
     "session",
     "video_id",
+    "url",
     "title",
     "stage",
     "source",
@@ -173,6 +175,7 @@ def _cells(row: Row) -> dict[str, str]:
     return {
         "session": row.session_id,
         "video_id": row.video_id,
+        "url": VideoItem(video_id=row.video_id).url,
         "title": one_line(row.title, 200),
         "stage": row.stage,
         "source": row.source,
@@ -193,6 +196,10 @@ def _cells(row: Row) -> dict[str, str]:
 
 def _amount(usd: Decimal) -> str:
     return f"{usd:f}"
+
+
+def _known(usd: Decimal | None) -> str | None:
+    return None if usd is None else _amount(usd)
 
 
 def _as_json(row: Row) -> dict[str, Any]:
@@ -218,9 +225,9 @@ def _as_json(row: Row) -> dict[str, Any]:
             {
                 "state": each.state.value,
                 "request_id": each.request_id,
-                "quoted_usd": each.quoted_usd,
-                "most_usd": each.most_usd,
-                "charged_usd": each.charged_usd,
+                "quoted_usd": _known(each.quoted_usd),
+                "most_usd": _known(each.most_usd),
+                "charged_usd": _known(each.charged_usd),
                 "intended_at": each.intended_at,
                 "sent_at": each.sent_at,
                 "accepted_at": each.accepted_at,
