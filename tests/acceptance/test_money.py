@@ -31,7 +31,7 @@ def test_a_cost_limit_stops_paying_lets_captions_go_on_and_is_raised_by_resume(
     assert stopped.code == 3, stopped.err
     assert stopped.json["stopped_by"] == "cost_limit"
     assert "Cost limit reached" in stopped.err
-    assert "--max-cost" in stopped.err
+    assert f"resume {stopped.json['session']} --max-cost USD" in stopped.err
     charged = Decimal(simulated.ledger()["charged_usd"])
     assert 0 < charged <= Decimal("0.06")
     assert stopped.json["failed"] == stopped.json["in_doubt"] == 0

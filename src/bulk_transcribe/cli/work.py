@@ -29,7 +29,7 @@ from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import BatchResult
 from bulk_transcribe.core.plan import LEAST_BALANCE_USD, BatchPlan, CaptionProbe, Forecast
-from bulk_transcribe.errors import ConfigError, InputError
+from bulk_transcribe.errors import ConfigError, CostLimitError, InputError
 from bulk_transcribe.save.submissions import Decision
 
 __all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
@@ -194,7 +194,8 @@ def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int
         note(f"stopped: {result.stopped_by.message}")
         if result.stopped_by.next_step:
             note(f"  next: {result.stopped_by.next_step}")
-        note(f"  then: bulk-transcribe resume {session_id}")
+        more = " --max-cost USD" if isinstance(result.stopped_by, CostLimitError) else ""
+        note(f"  then: bulk-transcribe resume {session_id}{more}")
     return _exit_code(result, problems or 0)
 
 

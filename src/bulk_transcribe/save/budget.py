@@ -161,7 +161,7 @@ def _reached(so_far: Decimal, cap: Decimal, video_id: str, most: Decimal) -> Cos
     return CostLimitError(
         f"Cost limit reached: {money(so_far)} of {money(cap)} are spent or in flight, "
         f"and the next video ({video_id}) costs up to {money(most)}.",
-        next_step="Raise the limit and resume: --max-cost USD, or --max-cost none.",
+        next_step="Raise the limit and resume, with --max-cost USD or --max-cost none.",
     )
 
 
