@@ -15,9 +15,9 @@ from pathvalidate import sanitize_filename
 from bulk_transcribe.app import App, Gathered, InputRequest
 from bulk_transcribe.app.launch import Launcher, Wanted
 from bulk_transcribe.config import ParallelConfig, Settings
-from bulk_transcribe.core.figures import count
+from bulk_transcribe.core.figures import count, money
 from bulk_transcribe.core.order import Order
-from bulk_transcribe.core.plan import Forecast
+from bulk_transcribe.core.plan import CaptionProbe, Forecast
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError, InputError
 from bulk_transcribe.inputs.problem import Problem
@@ -115,6 +115,7 @@ class Choice:
     out: str
     when_blocked: str
     order: Order
+    max_cost_usd: Decimal | None = None
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
 
@@ -167,15 +168,19 @@ def read_batch(settings: Settings, given: Given, tell: Tell) -> Gathered:
     return _without_stdin(gathered)
 
 
-def look_ahead(settings: Settings, items: Sequence[VideoItem], tell: Tell) -> Outlook:
+def look_ahead(
+    settings: Settings, items: Sequence[VideoItem], answers: CaptionProbe | None, tell: Tell
+) -> Outlook:
     """The forecast; asks the service for a few prices and the balance.
+
+    A few videos are asked for captions, unless there are `answers` of an earlier forecast.
 
     Raises:
         BulkTranscribeError: a setting or the database cannot be used.
     """
     tell("prices and balance", 0, None)
     with App(settings) as app:
-        plan = app.plan(items)
+        plan = app.plan(items, answers=answers, progress=tell)
         return Outlook(forecast=plan.forecast, order=plan.order, warnings=app.warnings())
 
 
@@ -227,6 +232,7 @@ def settings_for(base: Settings, choice: Choice) -> Settings:
         out=out,
         when_blocked=choice.when_blocked,
         order=choice.order,
+        max_cost_usd=choice.max_cost_usd,
         max_concurrent=choice.parallel.slots,
         rate_limit_rpm=choice.parallel.rate_limit_rpm,
         rate_limit_mode=choice.parallel.rate_limit_mode,
@@ -253,10 +259,23 @@ def outlook_key(settings: Settings, number: int) -> str:
         settings.order,
         settings.max_concurrent,
         settings.rate_limit_rpm,
+        settings.max_cost_usd,
         settings.model,
         bool(settings.deapi_api_key),
     )
     return f"{number}:{parts!r}"
+
+
+def probe_key(settings: Settings, number: int) -> str:
+    """Of what the answers about captions are: they hold for one list and its languages."""
+    return f"{number}:{settings.languages!r}"
+
+
+def outlook_text(news: News) -> str:
+    """What the forecast is at, in words."""
+    if news.of is None:
+        return "Asking for prices and the balance"
+    return f"Asking for {news.what}: {news.done} of {news.of}"
 
 
 def progress_text(news: News) -> str:
@@ -275,25 +294,60 @@ def is_cut_off(gathered: Gathered, given: Given) -> bool:
 
 
 def money_warnings(outlook: Outlook) -> tuple[str, ...]:
-    """What the money may not be enough for; empty where it is, or nobody knows."""
+    """What balance and cost limit may not be enough for; empty where they are, or nobody knows."""
     forecast = outlook.forecast
-    if forecast.cost_usd is None or forecast.balance_usd is None:
+    if forecast.cost_usd is None:
         return ()
     low, high = forecast.cost_usd
-    balance = forecast.balance_usd
-    if balance >= high:
-        return ()
-    if balance < low:
-        return ("The balance is not enough for this batch: what it cannot pay is kept for later.",)
-    return ("The balance may not be enough if few of the videos have captions.",)
+    found = []
+    for name, amount in (("balance", forecast.balance_usd), ("limit", forecast.max_cost_usd)):
+        if amount is not None and amount < low:
+            found.append(
+                f"The {name} is not enough for this batch: what it cannot pay is kept for later."
+            )
+        elif amount is not None and amount < high:
+            found.append(f"The {name} may not be enough; what it cannot pay is kept for later.")
+    if found and forecast.affordable is not None:
+        found.append(
+            f"There is money for {count(forecast.affordable, 'paid video')} in this order."
+        )
+    return tuple(found)
 
 
-def cost_text(cost: tuple[Decimal, Decimal] | None, text: Callable[[Decimal], str]) -> str:
-    """A range of amounts in words, one figure where both read the same."""
-    if cost is None:
+def cost_text(forecast: Forecast) -> str:
+    """The one figure for the cost: the likely one, else the highest there can be."""
+    if forecast.cost_usd is None:
         return "not known"
-    low, high = text(cost[0]), text(cost[1])
-    return low if low == high else f"{low} to {high}"
+    if forecast.cost_likely_usd is not None:
+        return money(forecast.cost_likely_usd)
+    low, high = map(money, forecast.cost_usd)
+    return low if low == high else f"up to {high}"
+
+
+def forecast_notes(forecast: Forecast) -> tuple[str, ...]:
+    """What stands behind the figures, a sentence each."""
+    notes = []
+    if forecast.cost_usd is not None and forecast.cost_usd[0] != forecast.cost_usd[1]:
+        low, high = map(money, forecast.cost_usd)
+        notes.append(f"Cost: {low} to {high}.")
+    probe = forecast.probe
+    if probe is not None and probe.asked:
+        notes.append(f"{len(probe.free)} of {count(probe.asked, 'video')} asked have captions.")
+        if forecast.free_share is not None and forecast.videos > forecast.known:
+            low_share, high_share = (
+                f"{forecast.free_share.low:.0%}",
+                f"{forecast.free_share.high:.0%}",
+            )
+            share = low_share if low_share == high_share else f"{low_share} to {high_share}"
+            notes.append(f"Of the rest {share} are likely free.")
+    elif probe is not None:
+        notes.append(f"How many have captions could not be found out: {probe.note}")
+    if forecast.known:
+        notes.append(f"{count(forecast.known, 'video')} known already, free.")
+    if forecast.unknown_duration:
+        unknown = count(forecast.unknown_duration, "video")
+        notes.append(f"{unknown} of unknown length, counted with an average.")
+    return tuple(notes)
 
 
 def item_columns(items: Iterable[VideoItem]) -> dict[str, list[object]]:

@@ -160,7 +160,7 @@ def test_the_forecast_has_cost_time_for_each_order_and_balance(online: Stage) ->
     at = read(online.app("new_batch"), f"{A}\n{B}\n{C}")
     found = metrics(at)
     assert found["Videos to do"] == "3"
-    assert found["Cost"].startswith("$")
+    assert "$" in found["Cost"]
     assert found["Balance"].startswith("$")
     assert found["Material"] not in {"-", "0 s"}
     orders = at.table[0].value
@@ -244,3 +244,26 @@ def test_a_text_that_ends_with_the_click_on_read_is_read(offline: Stage) -> None
     settled(at)
     ((session_id, _),) = offline.launch.started
     assert offline.sessions.open_session(session_id).info().name == "named at last"
+
+
+def test_a_changed_choice_asks_no_more_videos_for_captions(
+    online: Stage, simulator: Simulator
+) -> None:
+    at = read(online.app("new_batch"), "\n".join(f"prb{n:08d}" for n in range(30)))
+    asked = simulator.ledger().counts["watch"]
+    assert "asked have captions" in shown(at)
+    at.toggle[0].set_value(True).run()
+    settled(at)
+    assert simulator.ledger().counts["watch"] == asked
+
+
+def test_the_cost_limit_is_kept_with_the_session_and_warned_of(online: Stage) -> None:
+    at = read(online.app("new_batch"), "\n".join(f"lim{n:08d}" for n in range(30)))
+    (most,) = [each for each in at.number_input if each.label.startswith("Most to spend")]
+    most.set_value(0.0).run()
+    settled(at)
+    assert "The limit" in shown(at)
+    button(at, "Start 30 videos").click().run()
+    settled(at)
+    ((session_id, _),) = online.launch.started
+    assert online.sessions.open_session(session_id).settings["max_cost_usd"] == "0.0"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from bulk_transcribe.app import Gathered
 from bulk_transcribe.config import FORMATS, Settings
 from bulk_transcribe.core.figures import count, money, short_time, time_range
+from bulk_transcribe.core.plan import CaptionProbe
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError
 from bulk_transcribe.inputs.preview import Preview, is_spreadsheet, preview
 from bulk_transcribe.inputs.readers import readable_suffixes
@@ -48,6 +50,7 @@ class _Draft:
     trouble: BulkTranscribeError | None = None
     outlook: Background[Outlook] | None = None
     outlook_key: str = ""
+    probes: dict[str, CaptionProbe] = field(default_factory=dict)  # by `drafts.probe_key`
     beginning: Background[Begun] | None = None
     kept: str = ""  # the session for which no engine could be started
 
@@ -372,6 +375,16 @@ def _choice(base: Settings, number: int) -> Choice:
         format_func=lambda value: drafts.BLOCK_CHOICES[value],
         key=f"blocked_{number}",
     )
+    most = one.number_input(
+        "Most to spend, US dollars",
+        min_value=0.0,
+        value=None if base.max_cost_usd is None else float(base.max_cost_usd),
+        format="%.2f",
+        step=1.0,
+        key=f"most_{number}",
+        placeholder="no limit of the batch",
+        help="Never passed. When it is reached nothing more is paid for, and the rest is kept.",
+    )
     parallel = render_parallel_config_section(base.parallel, key=f"parallel_{number}")
     return Choice(
         sources=sources,
@@ -380,6 +393,7 @@ def _choice(base: Settings, number: int) -> Choice:
         out=out,
         when_blocked=when_blocked,
         order=order or base.order,
+        max_cost_usd=None if most is None else Decimal(str(most)),
         parallel=parallel,
     )
 
@@ -389,23 +403,26 @@ def _forecast_section(draft: _Draft, settings: Settings, gathered: Gathered) -> 
     if draft.outlook is None or draft.outlook_key != key:
         if draft.outlook is not None:
             draft.outlook.cancel()
-        draft.outlook = Background(partial(drafts.look_ahead, settings, gathered.items)).start()
+        answers = draft.probes.get(drafts.probe_key(settings, draft.readings))
+        work = partial(drafts.look_ahead, settings, gathered.items, answers)
+        draft.outlook = Background(work).start()
         draft.outlook_key = key
     draft.outlook.wait(0.3)  # a quick one needs no second look
     if not draft.outlook.is_over:
-        wait_for(draft.outlook, lambda _news: "Asking for prices and the balance")
+        wait_for(draft.outlook, drafts.outlook_text)
         return
     try:
         outlook = draft.outlook.result()
     except BulkTranscribeError as error:
         tell_error(error)
         return
+    if outlook.forecast.probe is not None:
+        draft.probes[drafts.probe_key(settings, draft.readings)] = outlook.forecast.probe
     _show(outlook)
 
 
 def _show(outlook: Outlook) -> None:
     forecast = outlook.forecast
-    unknown = forecast.unknown_duration
     one, two, three, four = st.columns(4)
     one.metric(
         "Videos to do",
@@ -416,18 +433,15 @@ def _show(outlook: Outlook) -> None:
     two.metric("Material", short_time(forecast.material_s), border=True)
     three.metric(
         "Cost",
-        drafts.cost_text(forecast.cost_usd, money),
-        help="From all videos having free captions to none having any.",
+        drafts.cost_text(forecast),
+        help="What is likely, by the captions of a few videos of the list and the service's own "
+        "prices. What videos really cost is in the receipts.",
         border=True,
     )
     four.metric("Balance", money(forecast.balance_usd), border=True)
-    notes = []
-    if forecast.known:
-        notes.append(f"{count(forecast.known, 'video')} known already, free.")
-    if unknown:
-        notes.append(f"{count(unknown, 'video')} of unknown length, counted with an average.")
+    notes = drafts.forecast_notes(forecast)
     if notes:
-        st.caption(" ".join(notes))
+        st.caption(plain(" ".join(notes), 600))
     st.table(
         {
             "Order": [
@@ -467,7 +481,7 @@ def _start_section(
         ).start()
         st.rerun()  # the button goes before it can be pressed twice
     if draft.beginning is not None:
-        wait_for(draft.beginning, _beginning_text)
+        wait_for(draft.beginning, _beginning_text, can_cancel=False)
     elif is_stale:
         st.caption("Read the list again first.")
     elif settings is None:
