@@ -189,6 +189,7 @@ def test_a_zip_of_the_chosen_formats_is_made(place: Stage) -> None:
     make.click()
     settled(at)
     assert "2 videos, txt, vtt" in at.success[0].value
+    assert not [each for each in at.button if each.disabled]
     packed = at.session_state["results"].packing.result()
     with zipfile.ZipFile(packed.path) as archive:
         assert len(archive.namelist()) == 4

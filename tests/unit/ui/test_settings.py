@@ -102,6 +102,7 @@ def test_the_checks_find_all_well(online: tuple[Stage, Simulator]) -> None:
     place, _ = online
     at = checked(run(place.app("settings")))
     assert "All that a run needs is there" in at.success[0].value
+    assert not at.button[0].disabled
     text = shown(at)
     for name in ("versions", "database", "YouTube captions", "YouTube Data API", "deAPI"):
         assert f"**{name}**" in text

@@ -278,7 +278,7 @@ def _download_view(page: PageContext, desk: _Desk) -> None:
         help="md: notes with clickable times. srt, vtt: subtitles. txt: words. json: everything.",
     )
 
-    is_busy = desk.packing is not None and not desk.packing.is_over
+    is_busy = desk.packing is not None and not desk.packing.wait(0.3)
     is_asked = st.button(
         f"Make a ZIP of {count(total, 'video')}",
         disabled=not formats or is_busy,
@@ -298,8 +298,7 @@ def _download_view(page: PageContext, desk: _Desk) -> None:
         st.caption("Choose at least one format.")
     if desk.packing is None:
         return
-    desk.packing.wait(0.3)
-    if not desk.packing.is_over:
+    if is_busy:
         wait_for(desk.packing, _packing_text)
         return
     try:

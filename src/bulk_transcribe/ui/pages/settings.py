@@ -94,7 +94,7 @@ def _keys_section(page: PageContext) -> None:
         icon, colour = _ICONS["ok" if is_set else "off"]
         state = "set" if is_set else "not set"
         st.markdown(f":{colour}[{icon}] **{name}** {state}, {plain(where)}")
-    st.caption("Keys are never shown, logged or stored. They stay in this computer's memory.")
+    st.caption("Keys are never shown, logged or stored.")
 
 
 def _ways_section(settings: Settings) -> None:
@@ -133,6 +133,8 @@ def _all_section(page: PageContext) -> None:
 
 def _checks_section(page: PageContext) -> None:
     job: Background[list[Check]] | None = st.session_state.get(_KEY)
+    if job is not None:
+        job.wait(0.3)  # quick ones need no second look, and the button is free again
 
     def check() -> None:
         st.session_state[_KEY] = Background(partial(_check, page.settings)).start()
@@ -147,7 +149,6 @@ def _checks_section(page: PageContext) -> None:
     )
     if job is None:
         return
-    job.wait(0.3)
     if not job.is_over:
         wait_for(job, _checking_text)
         return
