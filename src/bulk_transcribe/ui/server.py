@@ -9,6 +9,10 @@ from bulk_transcribe.errors import ConfigError
 _SCRIPT = Path(__file__).parent / "script" / "main.py"
 #: A list of 50,000 links is 3 MB; a spreadsheet with descriptions is more.
 _UPLOAD_MB = 50
+#: Names under which this machine reaches itself.
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: Addresses that mean every network: under which name the page is called there is not known.
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared, not listened on
 _BLUE_ON_WHITE, _BLUE_ON_BLACK = "#1167b1", "#4da3f0"
 
 
@@ -49,9 +53,18 @@ def flags(place: Place) -> list[str]:
         "theme.dark.primaryColor": _BLUE_ON_BLACK,
         "global.developmentMode": "false",
     }
-    return ["run", str(_SCRIPT)] + [
-        word for name, value in options.items() for word in (f"--{name}", value)
-    ]
+    words = [*options.items(), *(("server.allowedHosts", name) for name in _names(place))]
+    return ["run", str(_SCRIPT)] + [word for name, value in words for word in (f"--{name}", value)]
+
+
+def _names(place: Place) -> tuple[str, ...]:
+    """Names by which a browser may call the page; () allows all.
+
+    A page elsewhere could let its own name lead to this machine and so pass for ours.
+    """
+    if place.host in _EVERYWHERE:
+        return ()
+    return tuple(dict.fromkeys((*_LOOPBACK, place.host.strip("[]"))))
 
 
 def serve(place: Place) -> None:

@@ -1,5 +1,6 @@
 """The page is served to this machine alone, without a settings file, and says what is missing."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,18 @@ def test_it_is_bounded_quiet_and_watches_no_file() -> None:
     assert given["server.headless"] == "true"
     assert 0 < int(given["server.maxUploadSize"]) <= 50
     assert options(Place())["server.headless"] == "false"
+
+
+def test_a_foreign_name_that_leads_to_this_machine_is_refused() -> None:
+    """Streamlit takes a page for its own when it comes under the name that was called."""
+
+    def names(host: str) -> list[str]:
+        words = flags(Place(host=host))
+        return [after for word, after in itertools.pairwise(words) if word.endswith("allowedHosts")]
+
+    assert names("127.0.0.1") == ["localhost", "127.0.0.1", "::1"]
+    assert names("192.168.1.5") == ["localhost", "127.0.0.1", "::1", "192.168.1.5"]
+    assert names("0.0.0.0") == []  # noqa: S104 -- the point
 
 
 def test_without_streamlit_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
