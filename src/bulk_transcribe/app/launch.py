@@ -1,16 +1,17 @@
 """Starts engines: each a process of its own that outlives whoever started it."""
 
+import contextlib
 import logging
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final
 
 from bulk_transcribe.config import Settings, Slots
+from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
 from bulk_transcribe.save.sessions import SessionManager
@@ -84,6 +85,7 @@ class Launcher:
         self._environ = dict(environ)
         self._folder = folder
         self._patience_s = patience_s
+        self._clock = SystemClock()  # a process takes real time to start, whatever the run's speed
 
     def start(self, session_id: str, wanted: Wanted = _AS_IT_WAS) -> None:
         """Work what is left of a session, a new one included; returns when an engine has it.
@@ -139,8 +141,8 @@ class Launcher:
     def _await_claim(
         self, child: "subprocess.Popen[bytes]", session_id: str, before: SessionInfo
     ) -> None:
-        until_s = time.monotonic() + self._patience_s
-        while time.monotonic() < until_s:
+        until_s = self._clock.now_s() + self._patience_s
+        while self._clock.now_s() < until_s:
             code = child.poll()
             now = self._sessions.open_session(session_id).info()
             if now.is_live or _was_worked(before, now):
@@ -149,7 +151,8 @@ class Launcher:
                 if code in _WORKED:
                     return
                 raise self._died(session_id, code)
-            time.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_LOOK_EVERY_S)
         raise LaunchError(
             f"The engine (process {child.pid}) did not take the session "
             f"within {self._patience_s:.0f} seconds.",

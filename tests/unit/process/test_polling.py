@@ -295,7 +295,7 @@ def test_a_stuck_job_is_looked_at_ever_more_seldom_and_given_up_but_not_before_i
     steps_s = [b - a for a, b in zip(service.looks_s, service.looks_s[1:], strict=False)]
     assert steps_s[-2] > 30
     late = [look for look in service.looks_s if look > 300]
-    assert len(late) < 30
+    assert len(late) < 60
 
 
 def test_a_long_video_gets_five_times_its_expected_time() -> None:
