@@ -2,20 +2,28 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 
 from bulk_transcribe.core.jobtime import JobTimeModel, Prediction
 from bulk_transcribe.core.stage import Stage, VideoState
 from bulk_transcribe.monitor.eta import Backlog
+from bulk_transcribe.monitor.pace import PaidEnd
 
 _BEYOND_SUBMIT = frozenset({Stage.TRANSCRIBING, Stage.SAVING})
 _SAVING_S = 1.0
 _OVERDUE = 0.005  # a job that runs on with this probability says nothing more of its rest
 _OVERDUE_REST = 0.1  # of its age
 _BUCKETS = 32  # lengths within a 32nd of an e-fold count as one
+_BUCKETS_KEPT = 65_536  # more than there are seconds in the longest video
 _MOST_DOUBT = 0.5
+_EXTRA_S, _EXTRA_SPREAD_S = 4.0, 3.0  # slot time beyond processing, before any end
+_JOB_SPREAD = 0.2  # of a job's time, and at least
+_JOB_SPREAD_S = 2.0
+_STUCK = 3.0  # so many spreads from its expectation a job says no more than one that is nearer
 _LOGISTIC_SD = math.pi / math.sqrt(3)
 
 
@@ -29,7 +37,7 @@ class Outlook:
     requests_per_min: float | None
     limited_recent: int
     requests_per_paid: float
-    extra_s: float
+    paid_ends: tuple[PaidEnd, ...]
     doubt: float
     quick_s: float
     quick_share: float
@@ -47,7 +55,7 @@ def backlog_of(
         model: What paid jobs take.
         now_at: The moment.
     """
-    expected = _Expected(model, outlook.extra_s)
+    expected = Expected(model, outlook.paid_ends)
     waiting = [state for state in states.values() if state.stage is Stage.QUEUED]
     submitting_s, in_flight_s, undecided = [], [], []
     for video_id in outlook.active:
@@ -82,45 +90,87 @@ def backlog_of(
     )
 
 
-class _Expected:
-    """Means by length, worked out once for lengths that are nearly the same."""
+class Expected:
+    """Means by length, worked out once for lengths that are nearly the same.
 
-    def __init__(self, model: JobTimeModel, extra_s: float) -> None:
+    Args:
+        model: What paid jobs take.
+        paid_ends: Paid videos that ended, to learn from what a slot is occupied beyond that.
+    """
+
+    def __init__(self, model: JobTimeModel, paid_ends: Sequence[PaidEnd] = ()) -> None:
         self._model = model
-        self.extra_s = extra_s
+        self._paid_ends = paid_ends
         self._predictions: dict[int | None, Prediction] = {}
+        self._means_s: dict[int | None, float] = {}
 
     def prediction(self, duration_s: float | None) -> Prediction:
-        bucket = None
-        if duration_s is not None and math.isfinite(duration_s):
-            bucket = round(_BUCKETS * math.log1p(max(0.0, duration_s)))
-        found = self._predictions.get(bucket)
-        if found is None:
-            length_s = None if bucket is None else math.expm1(bucket / _BUCKETS)
-            found = self._predictions[bucket] = self._model.predict(length_s)
-        return found
+        """When a job of about this length ends."""
+        return self._predicted(_bucket(duration_s))
 
     def doubt(self, durations_s: Sequence[float | None]) -> float:
         """Standard deviation of the time of all together, as a share: what is not learned yet.
 
         Lengths that no job had so far may take a time of their own, all of them alike.
         """
-        predictions = [self.prediction(duration_s) for duration_s in durations_s]
+        alike = Counter(map(_bucket, durations_s))
+        predictions = [(count, self._predicted(bucket)) for bucket, count in alike.items()]
         if not predictions:
             return 0.0
-        totals_s = [sum(parts) for parts in zip(*(p.medians_s for p in predictions), strict=True)]
+        weighted = ([count * s for s in p.medians_s] for count, p in predictions)
+        totals_s = [sum(parts) for parts in zip(*weighted, strict=True)]
         mean_s = statistics.fmean(totals_s)
         doubt = statistics.pstdev(totals_s) / mean_s
-        share = predictions[0].rival_share
-        apart = abs(sum(p.rival_s for p in predictions) - mean_s) / mean_s if share else 0.0
+        share = self._predicted(_bucket(durations_s[0])).rival_share
+        rival_s = sum(count * p.rival_s for count, p in predictions)
+        apart = abs(rival_s - mean_s) / mean_s if share else 0.0
         return min(_MOST_DOUBT, math.hypot(doubt, math.sqrt(share) * apart))
 
     def slot_s(self, duration_s: float | None) -> float:
         """Mean time that a paid video occupies a slot."""
-        return self.prediction(duration_s).mean_s + self.extra_s
+        return self._mean_s(_bucket(duration_s)) + self.extra_s
+
+    @cached_property
+    def extra_s(self) -> float:
+        """Mean slot time of a paid video beyond its processing: facts, notice, saving.
+
+        Short jobs tell most: the longer a job, the more of its time is luck.
+        """
+        weight = _EXTRA_SPREAD_S**-2
+        total_s, weights = weight * _EXTRA_S, weight
+        for end in self._paid_ends:
+            expected_s = self._mean_s(_bucket(end.duration_s))
+            spread_s = max(_JOB_SPREAD_S, _JOB_SPREAD * expected_s)
+            beyond_s = end.job_s - expected_s
+            beyond_s = max(-_STUCK * spread_s, min(_STUCK * spread_s, beyond_s))
+            weight = spread_s**-2
+            total_s += weight * (end.around_s + beyond_s)
+            weights += weight
+        return max(0.0, total_s / weights)
+
+    def _predicted(self, bucket: int | None) -> Prediction:
+        found = self._predictions.get(bucket)
+        if found is None:
+            length_s = None if bucket is None else math.expm1(bucket / _BUCKETS)
+            found = self._predictions[bucket] = self._model.predict(length_s)
+        return found
+
+    def _mean_s(self, bucket: int | None) -> float:
+        found = self._means_s.get(bucket)
+        if found is None:
+            found = self._means_s[bucket] = self._predicted(bucket).mean_s
+        return found
 
 
-def _rest_s(state: VideoState, expected: _Expected, now_at: datetime) -> float:
+@lru_cache(maxsize=_BUCKETS_KEPT)
+def _bucket(duration_s: float | None) -> int | None:
+    """Lengths of one bucket are nearly the same; None: not known."""
+    if duration_s is None or not math.isfinite(duration_s):
+        return None
+    return round(_BUCKETS * math.log1p(max(0.0, duration_s)))
+
+
+def _rest_s(state: VideoState, expected: Expected, now_at: datetime) -> float:
     """Mean seconds until a video whose job runs, or ended, leaves its slot."""
     if state.stage is Stage.SAVING or state.since_at is None:
         return _SAVING_S

@@ -30,7 +30,7 @@ from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.monitor.eta import Estimate, time_left
 from bulk_transcribe.monitor.forecast import Outlook, backlog_of
-from bulk_transcribe.monitor.pace import Pace
+from bulk_transcribe.monitor.pace import Pace, PaidEnd
 from bulk_transcribe.monitor.requests import RequestMeter
 from bulk_transcribe.monitor.snapshot import ProgressSummary, Snapshot, TimeLeft
 
@@ -159,6 +159,8 @@ class ConcurrentProgressMonitor:
                 changes["source"] = source
             if stage in _PAID_STAGES:
                 self._note_paid(state, stage, now_at)
+            elif stage is Stage.SAVING and video_id in self._paid:
+                self._paid[video_id].found_at = now_at
             self._put(state.moved(stage, now_at, **changes))
         self._tell()
 
@@ -388,9 +390,10 @@ class ConcurrentProgressMonitor:
         if run is None:
             self._pace.quick_end(slot_s)
         elif run.accepted_at is not None:
-            job_s = (now_at - run.accepted_at).total_seconds()
-            expected_s = self._model.expected_s(state.duration_s)
-            self._pace.paid_end(run.before_s + job_s - expected_s)
+            found_at = run.found_at or now_at
+            job_s = (found_at - run.accepted_at).total_seconds()
+            around_s = run.before_s + (now_at - found_at).total_seconds()
+            self._pace.paid_end(PaidEnd(state.duration_s, around_s, job_s))
 
     def _frozen_states(self) -> tuple[int, Mapping[str, VideoState]]:
         """A copy of all states, made anew only after a change. Holds the lock."""
@@ -438,7 +441,7 @@ class ConcurrentProgressMonitor:
             requests_per_min=self._requests_per_min,
             limited_recent=counts.limited_recent,
             requests_per_paid=self._pace.requests_per_paid(counts.limited_total),
-            extra_s=self._pace.extra_s,
+            paid_ends=self._pace.paid_ends,
             doubt=self._pace.doubt,
             quick_s=self._pace.quick_s,
             quick_share=self._pace.quick_share,
@@ -465,6 +468,7 @@ class _PaidRun:
 
     before_s: float  # in its slot until the paid service was chosen
     accepted_at: datetime | None = None
+    found_at: datetime | None = None  # its job was found done
 
 
 class VideoReporter:

@@ -5,12 +5,25 @@ Not thread-safe: the monitor locks.
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 _WINDOW = 200  # newest ends that count
-_PRIOR_EXTRA_S, _PRIOR_ENDS = 4.0, 2  # slot time beyond processing, before any end
 _PRIOR_QUICK_S = 3.0
 _PRIOR_REQUESTS, _PRIOR_PAID = 2.1, 5
 _RATE_WINDOW_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PaidEnd:
+    """The slot time of a paid video that ended, without the wait for the limit.
+
+    What of `job_s` is overhead depends on what the service is believed to take. That belief gets
+    better, so it is asked when the answer is needed, not when the video ends.
+    """
+
+    duration_s: float | None
+    around_s: float  # before the paid service was chosen and after its job was found done
+    job_s: float  # from the job's acceptance until it was found done
 
 
 class Pace:
@@ -22,7 +35,7 @@ class Pace:
 
     def __init__(self, quick_share: float) -> None:
         self._prior_share = quick_share
-        self._extras_s: deque[float] = deque(maxlen=_WINDOW)
+        self._paid_ends: deque[PaidEnd] = deque(maxlen=_WINDOW)
         self._quick_times_s: deque[float] = deque(maxlen=_WINDOW)
         self.quick = 0
         self.paid = 0  # videos for which the paid service was needed, ended or not
@@ -44,14 +57,10 @@ class Pace:
         self.quick += 1
         self._quick_times_s.append(slot_s)
 
-    def paid_end(self, extra_s: float) -> None:
-        """A paid video occupied its slot longer than the service was expected to take.
-
-        Args:
-            extra_s: That difference without the wait for the limit; below 0 for a quick job.
-        """
+    def paid_end(self, end: PaidEnd) -> None:
+        """A paid video ended."""
         self.paid_ended += 1
-        self._extras_s.append(extra_s)
+        self._paid_ends.append(end)
 
     def per_min(self, now_s: float, since_s: float | None) -> float | None:
         """Videos a minute over the last five minutes or since the start; None before any end."""
@@ -62,15 +71,14 @@ class Pace:
         return sum(count for _, count in self._ends) * 60 / max(span_s, 1.0)
 
     @property
-    def extra_s(self) -> float:
-        """Mean slot time of a paid video beyond its processing: facts, notice, saving."""
-        extras_s = sum(self._extras_s) + _PRIOR_EXTRA_S * _PRIOR_ENDS
-        return max(0.0, extras_s / (len(self._extras_s) + _PRIOR_ENDS))
+    def paid_ends(self) -> tuple[PaidEnd, ...]:
+        """The newest 200 paid videos that ended, in order of their ends."""
+        return tuple(self._paid_ends)
 
     @property
     def doubt(self) -> float:
         """Standard deviation of the error that all times have in common, as a share."""
-        return math.hypot(0.02, 0.3 / math.sqrt(1 + len(self._extras_s)))
+        return math.hypot(0.02, 0.3 / math.sqrt(1 + len(self._paid_ends)))
 
     @property
     def quick_s(self) -> float:
