@@ -20,7 +20,8 @@ _OVERDUE_REST = 0.1  # of its age
 _BUCKETS = 32  # lengths within a 32nd of an e-fold count as one
 _BUCKETS_KEPT = 65_536  # more than there are seconds in the longest video
 _MOST_DOUBT = 0.5
-_EXTRA_S, _EXTRA_SPREAD_S = 4.0, 3.0  # slot time beyond processing, before any end
+_AROUND_S = 2.0  # slot time before and after a job, before any end; counts as one end
+_NOTICE_S, _NOTICE_SPREAD_S = 2.0, 3.0  # the same for how late a job is found done
 _JOB_SPREAD = 0.2  # of a job's time, and at least
 _JOB_SPREAD_S = 2.0
 _STUCK = 3.0  # so many spreads from its expectation a job says no more than one that is nearer
@@ -134,19 +135,22 @@ class Expected:
     def extra_s(self) -> float:
         """Mean slot time of a paid video beyond its processing: facts, notice, saving.
 
-        Short jobs tell most: the longer a job, the more of its time is luck.
+        The time before and after a job is known exactly. Of how late its end was noticed short
+        jobs tell most: the longer a job, the more of its time is luck.
         """
-        weight = _EXTRA_SPREAD_S**-2
-        total_s, weights = weight * _EXTRA_S, weight
+        around_s = sum(end.around_s for end in self._paid_ends)
+        around_s = (around_s + _AROUND_S) / (len(self._paid_ends) + 1)
+        weight = _NOTICE_SPREAD_S**-2
+        total_s, weights = weight * _NOTICE_S, weight
         for end in self._paid_ends:
             expected_s = self._mean_s(_bucket(end.duration_s))
             spread_s = max(_JOB_SPREAD_S, _JOB_SPREAD * expected_s)
             beyond_s = end.job_s - expected_s
             beyond_s = max(-_STUCK * spread_s, min(_STUCK * spread_s, beyond_s))
             weight = spread_s**-2
-            total_s += weight * (end.around_s + beyond_s)
+            total_s += weight * beyond_s
             weights += weight
-        return max(0.0, total_s / weights)
+        return max(0.0, around_s + total_s / weights)
 
     def _predicted(self, bucket: int | None) -> Prediction:
         found = self._predictions.get(bucket)

@@ -239,3 +239,54 @@ def test_a_service_without_a_cap_is_learned_from_the_first_long_videos() -> None
     for _again in range(12):  # the fit is renewed every few jobs
         model.observe(600.0, done_by_s=97.0, not_done_at_s=93.0)
     assert model.expected_s(5400.0) == pytest.approx(15 + 5400 * 8 / 60, rel=0.15)
+
+
+def test_both_beliefs_about_the_cap_are_kept_until_long_videos_tell() -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    for knows in (JobTimeModel(), model):
+        longest = knows.predict(7200.0)
+        assert longest.rival_share == pytest.approx(0.1)
+        assert longest.rival_s == pytest.approx(15 + 7200 * 8 / 60, rel=0.05)
+        assert longest.mean_s == pytest.approx(300.0, rel=0.1)
+        short = knows.predict(300.0)
+        assert short.rival_s == pytest.approx(short.quantile_s(0.5), rel=0.1)
+
+
+@pytest.mark.parametrize("is_capped", [True, False])
+def test_the_belief_that_long_videos_contradict_is_given_up(*, is_capped: bool) -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    for number in range(40):
+        length_s = 3600.0 + 90 * number
+        true_s = min(300.0 if is_capped else math.inf, 15 + length_s * 8 / 60)
+        model.observe(length_s, done_by_s=1.02 * true_s, not_done_at_s=0.98 * true_s)
+    longest = model.predict(7200.0)
+    cap_s, no_cap_s = 300.0, 15 + 7200 * 8 / 60
+    assert longest.mean_s == pytest.approx(cap_s if is_capped else no_cap_s, rel=0.1)
+    assert longest.rival_share < 0.01
+
+
+def test_a_few_stuck_long_jobs_do_not_end_the_belief_in_the_cap() -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    for number in range(30):
+        took_s = 900.0 if number in {7, 15} else 300.0
+        model.observe(5400.0, done_by_s=1.02 * took_s, not_done_at_s=0.98 * took_s)
+    assert model.predict(5400.0).quantile_s(0.5) == pytest.approx(300.0, rel=0.1)
+
+
+def test_jobs_that_run_too_long_for_the_belief_change_it_before_any_of_them_ends() -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    assert model.expected_s(7200.0) < 330
+    for age_s in (400.0, 500.0, 600.0, 700.0, 800.0):
+        for number in range(10):
+            model.saw_running(str(number), 7200.0, age_s)
+    assert model.expected_s(7200.0) > 800
+    assert model.expected_s(300.0) == pytest.approx(55.0, rel=0.15)
+
+
+def test_jobs_that_run_as_long_as_believed_ask_for_no_new_fit() -> None:
+    model = _after_short_videos(15.0, 8 / 60)
+    before = model.predict(7200.0)
+    for age_s in (50.0, 100.0, 150.0, 200.0):
+        for number in range(10):
+            model.saw_running(str(number), 7200.0, age_s)
+    assert model.predict(7200.0) == before

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import (
     Cancelled,
     Crashed,
@@ -421,3 +422,31 @@ def test_the_counts_add_up_whatever_the_threads_do(
     check()
     assert not errors
     assert {state.video_id for state in monitor.take_changes()} == set(ids)
+
+
+@pytest.mark.parametrize(("before_s", "saving_s"), [(0.0, 0.0), (20.0, 0.0), (0.0, 20.0)])
+def test_jobs_slower_than_believed_leave_no_overhead_behind_but_true_overhead_counts(
+    before_s: float, saving_s: float
+) -> None:
+    clock, model = FakeClock(), JobTimeModel()
+    monitor = ConcurrentProgressMonitor(clock, model, slots=40)
+    job_s = 1.3 * (15 + 8 * 10)
+    videos = [VideoItem(video_id=f"video{n:06d}", duration_s=600.0) for n in range(41)]
+    monitor.add(videos)
+    first = [video.video_id for video in videos[:40]]
+    for video_id in first:
+        monitor.record(video_id, Stage.CAPTIONS)
+    clock.advance(before_s)
+    for video_id in first:
+        monitor.record(video_id, Stage.SUBMITTING)
+        monitor.record(video_id, Stage.TRANSCRIBING)
+    clock.advance(job_s)
+    for video_id in first:
+        monitor.record(video_id, Stage.SAVING)
+    clock.advance(saving_s)
+    for video_id in first:
+        monitor.finish(video_id, done(video_id))
+    for _ in first:  # the model learns only now: all of them ended under the first belief
+        model.observe(600.0, done_by_s=job_s * 1.01, not_done_at_s=job_s * 0.99)
+    truth_s = before_s + job_s + saving_s
+    assert monitor.time_left().likely_s == pytest.approx(truth_s, rel=0.05)
