@@ -449,6 +449,7 @@ def files_deleted(world: World) -> None:
     """Files, or the whole folder, are deleted; resume writes them again and pays nothing."""
     world.run()
     files = sorted(path for path in world.out.iterdir() if path.is_file())
+    _require(bool(files), "a run that is over has left no file")
     if world.rng.random() < 0.3:
         shutil.rmtree(world.out)
         world.note("the folder deleted")

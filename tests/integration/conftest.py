@@ -171,6 +171,8 @@ class World:
                 "sources": "deapi",
                 "max_concurrent": 8,
                 "order": "input",
+                # half a minute of life: on a busy machine a slow answer is not a lost one
+                "request_timeout_s": 30.0 * SPEED,
             }
             | flags,
             self.simulator.environment(),

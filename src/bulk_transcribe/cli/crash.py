@@ -5,13 +5,13 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.config import LoadedSettings, Settings, load
+from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.errors import BulkTranscribeError
 
 REPORT_NAME: Final = "crash.txt"
@@ -38,7 +38,7 @@ def report(
     if loaded is None:
         return f"{words}\n{told}"
     path = loaded.settings.home / REPORT_NAME
-    head = f"bulk-transcribe {version('bulk-transcribe')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    head = f"bulk-transcribe {version('bulk-transcribe')}, {SystemClock().now():%Y-%m-%d %H:%M} UTC"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{head}\n\n{told}", encoding="utf-8", errors="replace")
