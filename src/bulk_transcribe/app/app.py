@@ -1,7 +1,7 @@
 """`App`: the store, the limits and the clients of one process, opened and closed together."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress,
 from bulk_transcribe.app.limits import Limits
 from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.reclaim import Reclaim, Stores
 from bulk_transcribe.app.settling import Account, Settled, Settling
 from bulk_transcribe.clients.captions import YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
@@ -20,11 +21,14 @@ from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock, SystemClock
 from bulk_transcribe.core.control import RunControl
-from bulk_transcribe.core.job import Submission
+from bulk_transcribe.core.job import Submission, SubmissionState
+from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.plan import BatchPlan, CaptionProbe
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
+from bulk_transcribe.errors import ConfigError, InputError
+from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.save.balances import Balances
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.export.exporter import FileExporter
@@ -34,6 +38,7 @@ from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import Decision, SubmissionLedger
 from bulk_transcribe.save.transcripts import Transcripts
+from bulk_transcribe.sources.deapi import DeapiSource
 
 _log: Final = logging.getLogger(__name__)
 
@@ -195,6 +200,91 @@ class App:
         ledger = SubmissionLedger(self._database, self._clock)
         ledger.settle_orphans()
         return Settling(ledger, self._account, self._clock).settle()
+
+    @property
+    def control(self) -> RunControl:
+        """Pause and stop of whatever this process does."""
+        return self._control
+
+    def reclaim(self) -> Reclaim:
+        """What fetches the jobs of all sessions that were paid for.
+
+        Raises:
+            ConfigError: there is no key for deAPI.
+        """
+        if self.deapi is None:
+            raise ConfigError(
+                "There is no key for deAPI, so nothing can be fetched.",
+                next_step="Set DEAPI_API_KEY.",
+                code="no_key",
+            )
+        ledger = SubmissionLedger(self._database, self._clock)
+        watcher = AimedJobWatcher(self._limits.limiter, self._clock, self._control, JobTimeModel())
+        source = DeapiSource(
+            self.deapi,
+            ledger,
+            watcher,
+            control=self._control,
+            clock=self._clock,
+            model=self.settings.model,
+        )
+        return Reclaim(
+            source,
+            Stores(sessions=self.sessions, ledger=ledger, transcripts=self._store),
+            exporter=self._exporter_of,
+            control=self._control,
+            clock=self._clock,
+            listen=self._requests.listen,
+        )
+
+    def find_jobs(self, wanted: Sequence[str]) -> list[Submission]:
+        """Accepted jobs that were not fetched yet, by video id or request id.
+
+        Raises:
+            InputError: one of the words fits no such job.
+        """
+        accepted = SubmissionLedger(self._database, self._clock).open_submissions(
+            state=SubmissionState.ACCEPTED
+        )
+        found: dict[int, Submission] = {}
+        for word in wanted:
+            fitting = [each for each in accepted if word in {each.key.video_id, each.request_id}]
+            if not fitting:
+                raise InputError(
+                    f"{word!r} is no video and no job that was paid for and not yet fetched.",
+                    next_step="bulk-transcribe reclaim lists them.",
+                    code="no_job",
+                )
+            found |= {each.submission_id: each for each in fitting}
+        return list(found.values())
+
+    def abandon(self, jobs: Iterable[Submission]) -> None:
+        """Give up jobs that were paid for: their videos may be paid for again.
+
+        Raises:
+            InputError: a living process works on the session of one; nothing is given up then.
+        """
+        jobs = list(jobs)
+        ledger = SubmissionLedger(self._database, self._clock)
+        wanted = {job.session_id for job in jobs}
+        for info in self.sessions.list_sessions():
+            if info.session_id in wanted and info.is_live:
+                raise InputError(
+                    f"The session {info.session_id} is being worked on, and waits for its jobs.",
+                    next_step="Stop it first.",
+                    code="session_busy",
+                )
+        for job in jobs:
+            ledger.abandon(job.submission_id, "given up by the user")
+
+    def _exporter_of(self, session: Session) -> FileExporter:
+        """For the folder and formats that a session was started with."""
+        stored = self.stored_flags(session.session_id)
+        folder = Path(stored.get("out", self.settings.out)).absolute()
+        formats = tuple(stored.get("formats", self.settings.formats))
+        exporter = FileExporter(folder, formats, clock=self._clock)
+        exporter.prepare()
+        return exporter
 
     def decide(self, doubts: Iterable[Submission], decision: Decision) -> None:
         """Settle doubts as the user wants: send again, maybe paying twice, or leave out."""

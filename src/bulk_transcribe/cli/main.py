@@ -295,6 +295,33 @@ def _continue(
     )
 
 
+@app.command(epilog="Example: bulk-transcribe reclaim")
+def reclaim(
+    context: typer.Context, as_json: options.Json = False, quiet: options.Quiet = False
+) -> None:
+    """Fetch what was paid for and not yet fetched, in all sessions. Nothing is paid."""
+    from bulk_transcribe.cli import reclaim as late
+
+    loaded = options.settings(context)
+    raise typer.Exit(late.run(loaded.settings, as_json=as_json, quiet=quiet))
+
+
+@app.command(epilog="Example: bulk-transcribe abandon jNQXAC9IVRw --yes")
+def abandon(
+    context: typer.Context,
+    jobs: Annotated[
+        list[str], typer.Argument(metavar="VIDEO|JOB", help="Video ids, or ids of jobs.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Give up jobs that were paid for and never end: their videos may then be paid for again."""
+    from bulk_transcribe.cli import reclaim as late
+
+    loaded = options.settings(context)
+    raise typer.Exit(late.abandon(loaded.settings, tuple(jobs), yes=yes, as_json=as_json))
+
+
 @app.command(epilog="Example: bulk-transcribe status --json")
 def status(
     context: typer.Context, session: options.SessionId = None, as_json: options.Json = False

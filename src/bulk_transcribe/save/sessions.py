@@ -40,6 +40,8 @@ from bulk_transcribe.save.video_rows import item_row
 _CHUNK = 2_000
 #: Neither 0 and o nor 1, i and l: an id can be read aloud and typed.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+#: Error code of a video whose job was not waited for any longer.
+_LATE = "job_overdue"
 _SECRET_NAME = re.compile(r"key$|password|secret|token|username|proxy$", re.IGNORECASE)
 
 
@@ -249,8 +251,9 @@ class SessionManager:
     def prepare_resume(self, session_id: str, *, retry_failed: bool = False) -> int:
         """Send videos back to the queue; how many are queued now.
 
-        Back go those that were in flight or cancelled, and those in doubt whose doubt was
-        decided. Those that have their transcript stay.
+        Back go those that were in flight or cancelled, those in doubt whose doubt was decided,
+        and those whose job was late and can still be fetched. Those that have their transcript
+        stay.
 
         Args:
             session_id: Nobody works on it, or this process does.
@@ -338,9 +341,14 @@ def _goes_back(*, retry_failed: bool) -> ColumnElement[bool]:
         submissions.c.video_id == videos.c.video_id,
         submissions.c.state == SubmissionState.IN_DOUBT.value,
     )
+    is_paid_for = exists().where(
+        submissions.c.video_id == videos.c.video_id,
+        submissions.c.state == SubmissionState.ACCEPTED.value,
+    )
     cases: list[ColumnElement[bool]] = [
         videos.c.stage.not_in(ended_for_good),
         and_(videos.c.stage == Stage.IN_DOUBT.value, ~still_in_doubt),
+        and_(videos.c.stage == Stage.FAILED.value, videos.c.error_code == _LATE, is_paid_for),
     ]
     if retry_failed:
         cases.append(retry_helps())

@@ -60,7 +60,8 @@ class Faults:
         drop_answer_after: The connection is reset after the work was done.
         garbage_body: 200 with a body that is no JSON, after the work was done.
         slow_answer_s: Seconds that each answer takes longer.
-        stuck_jobs: Jobs that never end.
+        stuck_jobs: Jobs that never end, or `stuck_for_s` after their submit.
+        stuck_for_s: How late stuck jobs end; None: they never do.
         failing_jobs: Jobs that fail with `failing_code`.
         failing_code: Error code of failing jobs.
         missing_requests: Request ids that the service no longer knows.
@@ -93,6 +94,7 @@ class Faults:
     garbage_body: Rate = 0
     slow_answer_s: float = 0.0
     stuck_jobs: Rate = 0
+    stuck_for_s: float | None = None
     failing_jobs: Rate = 0
     failing_code: str = "PROCESSING_ERROR"
     missing_requests: set[str] = field(default_factory=set)
@@ -204,6 +206,7 @@ def _is_time(value: Any) -> bool:
 _FITS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "slow_answer_s": (_is_time, "seconds, 0 or more"),
     "hidden_after_submit_s": (_is_time, "seconds, 0 or more"),
+    "stuck_for_s": (lambda v: v is None or _is_time(v), "seconds or null"),
     "storm_retry_after_s": (lambda v: v is None or _is_time(v), "seconds or null"),
     "storm_type": (lambda v: v in get_args(LimitType), "minute or daily"),
     "captions_blocked": (

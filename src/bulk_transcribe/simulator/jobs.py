@@ -133,7 +133,7 @@ class Jobs:
             wish=wish,
             submitted_at_s=now_s,
             started_at_s=now_s + waits_s,
-            done_at_s=math.inf if is_stuck else now_s + waits_s + runs_s,
+            done_at_s=now_s + (self._stuck_s() if is_stuck else waits_s + runs_s),
             charged_usd=self.price_of(wish),
             error_code=self._error_code(video, nth),
         )
@@ -182,6 +182,10 @@ class Jobs:
             return "INVALID_INPUT"
         fails = video.kind == "failing" or self._goes_wrong("failing_jobs", video.video_id, nth)
         return self._faults.failing_code if fails else None
+
+    def _stuck_s(self) -> float:
+        late_s = self._faults.stuck_for_s
+        return math.inf if late_s is None else late_s
 
     def _goes_wrong(self, fault: str, video_id: str, nth: int) -> bool:
         return self._faults.happens(fault, "submit", self._config.seed, video_id, nth)

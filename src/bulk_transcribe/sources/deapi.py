@@ -130,6 +130,17 @@ class DeapiSource:
         submission = self._open_submission(item.video_id)
         if submission is None:
             submission = self._submit(item, duration_s, reporter)
+        return self.collect(submission, duration_s, reporter)
+
+    def collect(
+        self, submission: Submission, duration_s: float | None, reporter: Reporter
+    ) -> Transcript:
+        """Bring the text of an accepted job home, of whatever model. Nothing is paid.
+
+        Raises:
+            TranscriptFailedError, GaveUpError, RetryableError, StopBatchError, StoppedError: as
+                with `fetch`.
+        """
         job = _Job(self._service, self._watcher, submission, reporter)
         status = job.finish(duration_s)
         if status.state is JobState.FAILED:
@@ -187,7 +198,7 @@ class DeapiSource:
             text=parsed.text,
             segments=parsed.segments,
             language=parsed.language or status.language,
-            model=self._model,
+            model=submission.key.model,
             request_id=submission.request_id,
         )
         self._book.claim(submission.submission_id, transcript, status.charged_usd)
