@@ -175,10 +175,9 @@ def active_table(snapshot: Snapshot, rows: int) -> Table:
 
 
 def left_text(snapshot: Snapshot) -> str:
-    """How long it will take, as a range."""
-    totals = snapshot.totals
-    if totals.finished == totals.total:
-        return "stopped" if totals.cancelled else "at its end"
+    """How long it will take, as a range; "" when nothing more will happen."""
+    if snapshot.totals.finished == snapshot.totals.total:
+        return ""
     left = snapshot.time_left
     return f"{time_range(left.low_s, left.high_s)} left"
 
@@ -199,10 +198,12 @@ def counts_text(totals: Totals) -> str:
 def summary_line(snapshot: Snapshot) -> str:
     """One plain line: where the batch is."""
     totals = snapshot.totals
-    return (
-        f"{_ended(totals)} of {totals.total} finished: {counts_text(totals)}; "
-        f"{left_text(snapshot)}; spent {money(snapshot.spent_usd)}"
+    parts = (
+        f"{_ended(totals)} of {totals.total} finished: {counts_text(totals)}",
+        left_text(snapshot),
+        f"spent {money(snapshot.spent_usd)}",
     )
+    return "; ".join(part for part in parts if part)
 
 
 def _ended(totals: Totals) -> int:
