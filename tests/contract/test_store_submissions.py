@@ -403,3 +403,44 @@ def test_what_another_run_brought_home_meanwhile_is_not_paid_for_again(tmp_path:
             late.intend(KEY)
         clock.advance(5)
         assert SubmissionLedger(database, clock, "next").intend(KEY).submission_id
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_lost_answer_that_the_service_tells_by_its_nonce_is_adopted(
+    database: Database, clock: FakeClock, told_first: bool
+) -> None:
+    ledger = SubmissionLedger(database, clock, "s1", with_nonce=True)
+    made = ledger.intend(KEY)
+    ledger.mark_sent(made.submission_id)
+    if told_first:
+        early = ledger.told(made.nonce, "job-7")
+        assert early is not None
+        assert early.state is SubmissionState.SENT  # its answer may still come
+    ledger.doubt(made.submission_id, "no answer")
+    if not told_first:
+        ledger.told(made.nonce, "job-7")
+    ledger.told(made.nonce, "job-7")  # deliveries are repeated
+    adopted = found(ledger)
+    assert (adopted.state, adopted.request_id) == (SubmissionState.ACCEPTED, "job-7")
+    with pytest.raises(StoreError, match="job-8"):
+        ledger.told(made.nonce, "job-8")
+
+
+def test_a_process_that_died_before_its_answer_is_helped_by_what_was_told(
+    open_store: Callable[[], Database], clock: FakeClock
+) -> None:
+    first = open_store()
+    theirs = SubmissionLedger(first, clock, "s1", with_nonce=True)
+    made = theirs.intend(KEY)
+    theirs.mark_sent(made.submission_id)
+    theirs.told(made.nonce, "job-7")
+    first.close()
+    assert found(SubmissionLedger(open_store(), clock)).request_id == "job-7"
+
+
+def test_a_nonce_that_nobody_gave_tells_nothing_and_none_is_given_unasked(
+    ledger: SubmissionLedger,
+) -> None:
+    assert ledger.intend(KEY).nonce == ""
+    assert ledger.told("", "job-7") is None
+    assert ledger.told("guessed", "job-7") is None
