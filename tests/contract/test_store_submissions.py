@@ -407,7 +407,7 @@ def test_what_another_run_brought_home_meanwhile_is_not_paid_for_again(tmp_path:
 
 @pytest.mark.parametrize("told_first", [True, False])
 def test_a_lost_answer_that_the_service_tells_by_its_nonce_is_adopted(
-    database: Database, clock: FakeClock, told_first: bool
+    database: Database, clock: FakeClock, *, told_first: bool
 ) -> None:
     ledger = SubmissionLedger(database, clock, "s1", with_nonce=True)
     made = ledger.intend(KEY)
