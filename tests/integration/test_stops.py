@@ -7,7 +7,13 @@ import pytest
 
 from bulk_transcribe.app import InputRequest
 from bulk_transcribe.core.stage import Stage
-from bulk_transcribe.errors import AuthError, CreditSpentError, InputError, StoreError
+from bulk_transcribe.errors import (
+    AuthError,
+    CreditSpentError,
+    InputError,
+    OutputError,
+    StoreError,
+)
 from bulk_transcribe.simulator import Faults, Ledger
 from tests.integration.conftest import World, links
 
@@ -285,3 +291,23 @@ def test_files_that_were_deleted_are_written_again_by_resume(
     assert files[-1].stat().st_mtime_ns == kept_at_ns  # what was there was not touched
     assert ran.ledger.charged_usd == first.ledger.charged_usd
     ran.check_paid_once()
+
+
+def test_what_was_asked_for_before_a_run_that_cannot_begin_is_in_its_receipt(
+    world: Callable[..., World],
+) -> None:
+    here = world()
+    out = here.folder / "out"
+    with here.app() as app:
+        gathered = app.gather(InputRequest(arguments=links(2)), stdin=None)
+        session_id = app.new_session(gathered)
+        out.rmdir()
+        out.write_text("in the way")
+        with app.engine(session_id) as engine:
+            with pytest.raises(OutputError):
+                engine.run()
+            requests = engine.requests()
+
+    ledger = here.simulator.ledger()
+    assert ledger.jobs == ()
+    assert requests == len(ledger.requests) > 0

@@ -197,10 +197,13 @@ class Engine:
 
     def run(self) -> BatchResult:
         """Work the session to its end, and leave its lists; how it ended."""
-        self._exporter.prepare()
-        self._ledger.settle_orphans()
-        plan = self._plan(self)
-        restored = restore_files(self._session, self._store, self._exporter)
+        try:
+            self._exporter.prepare()
+            self._ledger.settle_orphans()
+            plan = self._plan(self)
+            restored = restore_files(self._session, self._store, self._exporter)
+        finally:
+            self._journal.flush()  # requests for list and plan, even where the run cannot begin
         self._show(plan)
         stopped_by: BulkTranscribeError | None = None
         result: BatchResult | None = None

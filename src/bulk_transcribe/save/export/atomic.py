@@ -61,8 +61,8 @@ def prepare_folder(folder: Path) -> None:
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".{secrets.token_hex(8)}{_PART}"
-        probe.write_bytes(b"?")
         try:
+            probe.write_bytes(b"?")  # a full disk makes the file and refuses its content
             now_s = probe.stat().st_mtime  # by the clock that also dated the others
             for left in folder.glob(f".*{_PART}"):
                 if left != probe and now_s - _modified_s(left, now_s) > _LEFT_AFTER_S:

@@ -214,3 +214,17 @@ def test_each_cause_has_its_word(number: int, word: str) -> None:
     assert told.code == word
     assert "/out/a.md" in told.message
     assert told.next_step
+
+
+def test_trying_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _data: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError) as caught:
+        exporter(tmp_path).prepare()
+    assert caught.value.code == "disk_full"
+    assert list(tmp_path.iterdir()) == []
