@@ -56,9 +56,11 @@ def judge(world: World) -> Findings:
     case.check_jobs()
     case.check_counts()
     case.check_money()
+    case.check_receipts()
     if world.books_are_whole:
         case.check_requests()
-    case.found.over_limit = case.ledger["breaches"]
+    if world.knows_the_limit:
+        case.found.over_limit = case.ledger["breaches"]
     return case.found
 
 
@@ -210,6 +212,30 @@ class _Case:
         )
         if unheard and not doubts:
             self.found.wrong.append(f"{unheard} was charged, and no doubt is told")
+
+    def check_receipts(self) -> None:
+        """What `receipts` tells of each job is what the service took for it."""
+        ended = self.world.ask("receipts", "--json")
+        if ended.code not in {0, 1} or ended.json is None:
+            self.found.wrong.append(f"receipts do not answer: {ended.err[-200:]}")
+            return
+        charged = {job["request_id"]: Decimal(job["charged_usd"]) for job in self.ledger["jobs"]}
+        told = ended.json
+        listed = {video["video_id"] for video in told["videos"]}
+        if listed != set(self.videos):
+            self.found.wrong.append(f"receipts of {len(listed)} of {len(self.videos)} videos")
+        spent = Decimal(0)
+        for video in told["videos"]:
+            claimed = [s for s in video["submissions"] if s["state"] in {"claimed", "failed"}]
+            for submission in claimed:
+                amount = Decimal(submission["charged_usd"] or "NaN")
+                if amount != charged.get(submission["request_id"]):
+                    self.found.wrong.append(f"{video['video_id']}: receipt says {amount}")
+            spent += Decimal(video["spent_usd"])
+        if spent != Decimal(told["totals"]["spent_usd"]):
+            self.found.wrong.append(f"receipts add up to {spent}, not {told['totals']}")
+        if self.status is not None and spent != Decimal(self.status["spent_usd"]):
+            self.found.wrong.append(f"receipts say {spent}, status {self.status['spent_usd']}")
 
     def check_requests(self) -> None:
         """Every request that the simulator saw is noted, kind by kind: true without a kill."""

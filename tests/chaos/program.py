@@ -68,12 +68,14 @@ class Line:
         self.broken_promise += len(outcome.broken)
 
 
-def play(name: str, seed: str, *, mutant: str | None = None) -> Outcome:
-    """One trial in a world of its own, and the judge's word."""
+def play(name: str, seed: str, *, mutant: str | None = None, turns: int = 3) -> Outcome:
+    """One trial in a world of its own, and the judge's word. Fewer turns make it shorter."""
     trial = TRIALS[name]
     outcome = Outcome(name, seed, trial.group)
     began_s = time.monotonic()
-    with World.make(f"{seed}/{name}", videos=trial.videos, mutant=mutant, **trial.service) as world:
+    with World.make(
+        f"{seed}/{name}", videos=trial.videos, mutant=mutant, turns=turns, **trial.service
+    ) as world:
         try:
             trial.play(world)
         except SkippedError as error:

@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from bulk_transcribe.simulator.pools import Account
 from tests.chaos.broken import POINTS
 from tests.chaos.judge import judge_at_rest
 from tests.chaos.power import cut_power, preloaded
 from tests.chaos.world import SPEED, World
 
-#: Kills in a row before the last resume of a kill trial.
-_KILLS: Final = 3
+#: For what takes many minutes of the clock.
+_FAST: Final = 240.0
 _MINUTE_S: Final = 60.0 / SPEED
 
 
@@ -72,7 +73,7 @@ def _at_rest(world: World) -> None:
 def kill_at(point: str, world: World) -> None:
     """SIGKILL at a named point, a few times; then resume."""
     world.books_are_whole = False
-    for _ in range(_KILLS):
+    for _ in range(world.turns):
         nth = 1 if point.endswith(("session", "orphans", "lists")) else world.rng.randint(1, 4)
         world.note(f"{point} x{nth}")
         ended = world.run(plan={"kill": {"at": point, "nth": nth}})
@@ -86,7 +87,7 @@ def kill_at(point: str, world: World) -> None:
 def kill_in_post(point: str, world: World) -> None:
     """SIGKILL while submits are on the wire: before the work, or before the answer."""
     world.books_are_whole = False
-    for _ in range(_KILLS):
+    for _ in range(world.turns):
         world.faults.update({"hold": point})
         process = world.begin()
         if not world.until(process, lambda: world.simulator._state.held > 0):
@@ -107,7 +108,7 @@ def kill_in_post(point: str, world: World) -> None:
 def kill_anywhere(world: World) -> None:
     """SIGKILL at random moments, the start of the program included."""
     world.books_are_whole = False
-    for _ in range(_KILLS + 1):
+    for _ in range(world.turns + 1):
         process = world.begin()
         if world.rng.random() < 0.75:
             seen = _requests(world)
@@ -142,7 +143,7 @@ def power_loss(world: World) -> None:
     """Power cuts: nothing survives that was not synced."""
     world.books_are_whole = False
     points = ["after_id", "before_post", "after_end", "after_save", "after_intent"]
-    for turn in range(_KILLS):
+    for turn in range(world.turns):
         with preloaded(world) as environment:
             if environment is None:
                 raise SkippedError("no C compiler that makes a library to preload")
@@ -200,26 +201,29 @@ def dropped_and_resent(world: World) -> None:
 
 
 def daily_limit(world: World) -> None:
-    """The day's submits are used up; the program waits, is killed, and goes on the next day."""
+    """The ten submits of a Basic day are used up: it waits, is killed, and ends the next day."""
     world.books_are_whole = False
+    world.knows_the_limit = False  # nobody told it that the account is a Basic one
     process = world.begin()
-    reached = world.until(
-        process, lambda: world.simulator.ledger().refused_429 > 0 or _waits_for_day(world)
-    )
+    reached = world.until(process, partial(_is_day_over, world), within_s=100.0)
     _require(reached, "the daily limit was not met")
     world.pause(0.2, 0.8)
-    sent = world.jobs()
-    world.note(f"{sent} submits, then the daily limit")
+    _require(process.poll() is None, "it did not wait for the next day")
+    world.note(f"{world.jobs()} submits, then the daily limit")
     world.kill(process)
     _at_rest(world)
-    world.simulator._state.account.__init__(world.simulator.config, world.simulator.clock)  # type: ignore[misc] # a new day
-    # what the program believes of the day, it believes until the moment that it was told
-    process = world.begin(plan={"clock": {"after_s": 0, "wall_s": 86_400, "mono_s": 1_440}})
-    world.finish(process)
+    state = world.simulator._state
+    state.account = Account(state.config, state.clock)  # a new day at the service ...
+    a_day_s = 86_400.0
+    world.run(  # ... and in the program
+        plan={"clock": {"after_s": 0.0, "wall_s": a_day_s, "mono_s": a_day_s / _FAST}}
+    )
 
 
-def _waits_for_day(world: World) -> bool:
-    return bool(world.rows("SELECT 1 FROM videos WHERE waiting = 'DAILY_LIMIT'"))
+def _is_day_over(world: World) -> bool:
+    return world.jobs() == 10 and bool(
+        world.rows("SELECT 1 FROM videos WHERE waiting = 'DAILY_LIMIT'")
+    )
 
 
 def midway(change: Mapping[str, Any], back: Mapping[str, Any], world: World) -> None:
@@ -411,6 +415,7 @@ def _keep(folder: Path, world: World) -> None:
 
 def output_in_the_way(world: World) -> None:
     """A file lies where the folder should be: nothing is paid; moved, the run goes on."""
+    world.books_are_whole = False  # what was asked before there is a session has no receipt
     world.out.write_text("in the way")
     ended = world.run()
     _require(ended.code == 3, f"it ended with {ended.code}: {ended.err}")
@@ -577,7 +582,12 @@ TRIALS: Final[dict[str, Trial]] = {
         group="429 storm without Retry-After",
         play=partial(service_fault, _STORM | {"storm_retry_after_s": None}),
     ),
-    "daily": Trial(group="daily limit", play=daily_limit, videos=8, service={"daily_limit": 5}),
+    "daily": Trial(
+        group="daily limit",
+        play=daily_limit,
+        times=1,
+        service={"plan": "basic", "clock_speed": _FAST},
+    ),
     "key": Trial(
         group="key revoked midway",
         play=partial(midway, {"revoke_key": True}, {"revoke_key": False}),

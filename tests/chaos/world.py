@@ -56,7 +56,26 @@ class Ended:
 
 @dataclass
 class World:
-    """Where one case takes place. Everything in it is drawn from its seed."""
+    """Where one case takes place. Everything in it is drawn from its seed.
+
+    Args:
+        folder: Home, output and everything else.
+        simulator: The services.
+        rng: For whatever the case draws.
+        links: What is asked for.
+        slots: Videos in flight at once.
+        sources: Where transcripts come from.
+        environment: More variables for the command.
+        mutant: A promise that the command is made to break.
+        turns: Breaks in a row before the last resume.
+        knows_the_limit: Whether the command was told the account's true limit.
+        kills: SIGKILLs that met a running command.
+        runs: Commands that worked.
+        notes: What was tried.
+        expected: Stages in which a video may be at the end.
+        books_are_whole: Whether every request must be noted: a kill takes those of the last second.
+        written_before: Files that survived an earlier power cut.
+    """
 
     folder: Path
     simulator: Simulator
@@ -66,6 +85,8 @@ class World:
     sources: str = "deapi"
     environment: dict[str, str] = field(default_factory=dict)
     mutant: str | None = None
+    turns: int = 3
+    knows_the_limit: bool = True
     kills: int = 0
     runs: int = 0
     notes: list[str] = field(default_factory=list)
@@ -77,7 +98,7 @@ class World:
     @classmethod
     @contextmanager
     def make(
-        cls, seed: str, *, videos: int, mutant: str | None = None, **service: Any
+        cls, seed: str, *, videos: int, mutant: str | None = None, turns: int = 3, **service: Any
     ) -> Iterator[Self]:
         """A world of its own, gone afterwards."""
         rng = random.Random(seed)
@@ -91,7 +112,7 @@ class World:
             parts.callback(shutil.rmtree, folder, ignore_errors=True)
             simulator = parts.enter_context(Simulator(SimulatorConfig(**fields)))
             links = tuple(f"https://youtu.be/{_video_id(rng)}" for _ in range(videos))
-            world = cls(folder, simulator, rng, links, mutant=mutant)
+            world = cls(folder, simulator, rng, links, mutant=mutant, turns=turns)
             parts.enter_context(world._parts)
             yield world
 
