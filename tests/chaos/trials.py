@@ -25,6 +25,8 @@ from tests.chaos.world import SPEED, World
 
 #: For what takes many minutes of the clock.
 _FAST: Final = 240.0
+#: Clock seconds after which a lost answer may be settled by the balance.
+_SETTLED_S: Final = 1_000.0
 _MINUTE_S: Final = 60.0 / SPEED
 
 
@@ -198,6 +200,19 @@ def dropped_and_resent(world: World) -> None:
     world.run("--in-doubt", "resend")
     left = world.rows("SELECT video_id FROM videos WHERE stage != 'done'")
     _require(not left, f"a decided resend left {left}")
+
+
+def settled_by_balance(world: World) -> None:
+    """Answers lost before and after the work; later the balance tells which were paid."""
+    world.books_are_whole = False
+    world.faults.update({"drop_answer_before": 0.2, "drop_answer_after": 0.2})
+    world.run()
+    world.faults.update({"drop_answer_before": 0, "drop_answer_after": 0})
+    doubts = len(world.rows("SELECT 1 FROM videos WHERE stage = 'in_doubt'"))
+    time.sleep(_SETTLED_S / _FAST)
+    world.run()
+    left = len(world.rows("SELECT 1 FROM videos WHERE stage = 'in_doubt'"))
+    world.note(f"{doubts} in doubt, {left} after the balance was looked at")
 
 
 def daily_limit(world: World) -> None:
@@ -559,6 +574,12 @@ TRIALS: Final[dict[str, Trial]] = {
         play=partial(service_fault, {"drop_answer_before": 0.3}),
     ),
     "drop_resend": Trial(group="lost answers, sent again on demand", play=dropped_and_resent),
+    "settled": Trial(
+        group="lost answers, settled by the balance",
+        play=settled_by_balance,
+        times=3,
+        service={"clock_speed": _FAST},
+    ),
     "storm_500": Trial(
         group="500 storm", play=partial(service_fault, {"server_error_500": 0.4}), times=3
     ),
