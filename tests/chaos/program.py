@@ -14,6 +14,8 @@ from tests.chaos.world import HungError, World
 
 #: Trials at a time: a kill should meet a program at work, not one that waits for a processor.
 AT_ONCE: Final = 2
+#: Videos of a short trial.
+_FEW: Final = 8
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     skipped: str = ""
     notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -68,13 +71,20 @@ class Line:
         self.broken_promise += len(outcome.broken)
 
 
-def play(name: str, seed: str, *, mutant: str | None = None, turns: int = 3) -> Outcome:
-    """One trial in a world of its own, and the judge's word. Fewer turns make it shorter."""
+def play(name: str, seed: str, *, mutant: str | None = None, short: bool = False) -> Outcome:
+    """One trial in a world of its own, and the judge's word.
+
+    A short one breaks once, and has few videos.
+    """
     trial = TRIALS[name]
     outcome = Outcome(name, seed, trial.group)
     began_s = time.monotonic()
     with World.make(
-        f"{seed}/{name}", videos=trial.videos, mutant=mutant, turns=turns, **trial.service
+        f"{seed}/{name}",
+        videos=min(_FEW, trial.videos) if short else trial.videos,
+        turns=1 if short else 3,
+        mutant=mutant,
+        **trial.service,
     ) as world:
         try:
             trial.play(world)
@@ -85,6 +95,7 @@ def play(name: str, seed: str, *, mutant: str | None = None, turns: int = 3) -> 
         if not outcome.skipped:
             outcome.found = judge(world)
         outcome.runs, outcome.kills, outcome.notes = world.runs, world.kills, world.notes
+        outcome.said = [] if outcome.is_clean else world.said
     outcome.took_s = round(time.monotonic() - began_s, 1)
     return outcome
 
@@ -186,6 +197,7 @@ def said(outcome: Outcome) -> str:
         *([f"over the limit by {found.over_limit}"] if found.over_limit else []),
         *(f"broken: {each}" for each in outcome.broken),
         *([f"skipped: {outcome.skipped}"] if outcome.skipped else []),
+        *(f"command said {each}" for each in outcome.said),
     ]
     return "\n    ".join([head, *troubles])
 

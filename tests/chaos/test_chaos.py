@@ -17,7 +17,7 @@ QUICK = sorted(name for name, trial in TRIALS.items() if trial.is_quick)
 
 @pytest.mark.parametrize("name", QUICK)
 def test_nothing_is_lost_and_nothing_paid_twice_in_silence(name: str) -> None:
-    outcome = program.play(name, SEED, turns=1)
+    outcome = program.play(name, SEED, short=True)
 
     if outcome.skipped:
         pytest.skip(outcome.skipped)
@@ -37,7 +37,7 @@ def test_nothing_is_lost_and_nothing_paid_twice_in_silence(name: str) -> None:
 def test_a_product_that_breaks_a_promise_does_not_pass(
     mutant: str, name: str, trouble: str
 ) -> None:
-    outcome = program.play(name, SEED, mutant=mutant, turns=1)
+    outcome = program.play(name, SEED, mutant=mutant, short=True)
 
     if outcome.skipped:
         pytest.skip(outcome.skipped)

@@ -72,6 +72,7 @@ class World:
         kills: SIGKILLs that met a running command.
         runs: Commands that worked.
         notes: What was tried.
+        said: Exit code and last words of each command.
         expected: Stages in which a video may be at the end.
         books_are_whole: Whether every request must be noted: a kill takes those of the last second.
         written_before: Files that survived an earlier power cut.
@@ -90,6 +91,7 @@ class World:
     kills: int = 0
     runs: int = 0
     notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=lambda: {"done", "in_doubt"})
     books_are_whole: bool = True
     written_before: set[str] = field(default_factory=set)
@@ -200,6 +202,7 @@ class World:
             _, err = process.communicate()
             raise HungError(f"the command did not end: {err[-500:]}") from error
         ended = Ended(process.returncode, out, err)
+        self.said.append(f"{ended.code}: {err[-600:].strip()}")
         self.kills += ended.was_killed
         return ended
 
