@@ -178,11 +178,8 @@ def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a st
             return Notice(
                 text=f"It was stopped. {count(left, 'video')} left for Resume.", is_trouble=False
             )
-        case SessionStatus.PAUSED if totals.active:
-            said = f"Paused. {count(totals.active, 'video')} in flight will be finished."
-            return Notice(text=said, is_trouble=False)
         case SessionStatus.PAUSED:
-            return Notice(text="Paused. Nothing is in flight.", is_trouble=False)
+            return Notice(text=_paused_text(view), is_trouble=False)
         case SessionStatus.NEW:
             return Notice(text="Nobody has worked on it yet. Start begins.", is_trouble=False)
         case SessionStatus.RUNNING if view.pulse is not None and view.pulse.is_draining:
@@ -195,6 +192,20 @@ def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a st
             )
         case _:
             return None
+
+
+def _paused_text(view: Overview) -> str:
+    """What still happens in a pause: jobs are fetched; nothing is asked or paid anew."""
+    begun = sum(state.waiting is WaitReason.PAUSED for state in view.active)
+    going_on = view.info.totals.active - begun
+    parts = ["Paused."]
+    if going_on:
+        parts.append(f"{count(going_on, 'video')} in flight will be finished.")
+    else:
+        parts.append("Nothing is in flight.")
+    if begun:
+        parts.append(f"{count(begun, 'video')} begun will go on with the rest.")
+    return " ".join(parts)
 
 
 def cards(states: Sequence[VideoState], now_at: datetime | None) -> list[Card]:

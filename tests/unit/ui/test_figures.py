@@ -150,6 +150,9 @@ def test_requests_are_told_by_kind() -> None:
     assert set(figures._KINDS) == set(RequestKind)
 
 
+_BEGUN = VideoState(video_id="b", stage=Stage.SUBMITTING, waiting=WaitReason.PAUSED)
+
+
 @pytest.mark.parametrize(
     ("shown", "words", "is_trouble"),
     [
@@ -158,6 +161,11 @@ def test_requests_are_told_by_kind() -> None:
         (view(SessionStatus.STOPPED), "9 videos left", False),
         (view(SessionStatus.PAUSED), "2 videos in flight", False),
         (view(SessionStatus.PAUSED, Totals(total=1, queued=1)), "Nothing is in flight", False),
+        (
+            replace(view(SessionStatus.PAUSED), active=(_BEGUN, _BEGUN)),
+            "Nothing is in flight. 2 videos begun will go on",
+            False,
+        ),
         (view(SessionStatus.NEW), "Nobody has worked", False),
         (view(pulse=replace(PULSE, is_draining=True)), "Stopping", False),
         (view(SessionStatus.FINISHED, Totals(total=2, done=2)), "All 2 videos", False),
