@@ -561,13 +561,13 @@ TRIALS: Final[dict[str, Trial]] = {
         for point in ("before_work", "before_answer")
     },
     "kill_anywhere": Trial(
-        group="SIGKILL at a random moment", play=kill_anywhere, times=14, is_quick=True
+        group="SIGKILL at a random moment", play=kill_anywhere, times=12, is_quick=True
     ),
     "power_loss": Trial(group="power loss", play=power_loss, times=6, is_quick=True),
     "drop_after": Trial(
         group="answers dropped after the work",
         play=partial(service_fault, {"drop_answer_after": 0.3}),
-        times=3,
+        times=2,
     ),
     "drop_before": Trial(
         group="requests dropped before the work",
@@ -577,18 +577,18 @@ TRIALS: Final[dict[str, Trial]] = {
     "settled": Trial(
         group="lost answers, settled by the balance",
         play=settled_by_balance,
-        times=3,
+        times=2,
         service={"clock_speed": _FAST},
     ),
     "storm_500": Trial(
-        group="500 storm", play=partial(service_fault, {"server_error_500": 0.4}), times=3
+        group="500 storm", play=partial(service_fault, {"server_error_500": 0.4}), times=2
     ),
     "storm_502": Trial(group="HTML 502 storm", play=partial(service_fault, {"html_502": 0.4})),
     "storm_502_after": Trial(
         group="HTML 502 after the work", play=partial(service_fault, {"html_502_after": 0.3})
     ),
     "garbage": Trial(
-        group="garbage bodies", play=partial(service_fault, {"garbage_body": 0.3}), times=3
+        group="garbage bodies", play=partial(service_fault, {"garbage_body": 0.3}), times=2
     ),
     "slow": Trial(group="slow answers", play=partial(service_fault, {"slow_answer_s": 20.0})),
     "too_slow": Trial(
@@ -612,13 +612,13 @@ TRIALS: Final[dict[str, Trial]] = {
     "key": Trial(
         group="key revoked midway",
         play=partial(midway, {"revoke_key": True}, {"revoke_key": False}),
-        times=3,
+        times=2,
         is_quick=True,
     ),
     "credit": Trial(
         group="credit gone midway",
         play=partial(midway, {"spend_credit": True}, {"spend_credit": False}),
-        times=3,
+        times=2,
     ),
     **{
         f"captions_{block}": Trial(
@@ -630,19 +630,19 @@ TRIALS: Final[dict[str, Trial]] = {
     "stuck": Trial(
         group="stuck jobs", play=stuck_jobs, times=1, videos=6, service={"clock_speed": 400.0}
     ),
-    "clock": Trial(group="clock jumps and a reboot", play=clock_jump, times=3),
-    "sleep": Trial(group="system sleep", play=system_sleep, times=3),
-    "network": Trial(group="network gone for ten minutes", play=network_gone, times=3),
+    "clock": Trial(group="clock jumps and a reboot", play=clock_jump, times=2),
+    "sleep": Trial(group="system sleep", play=system_sleep, times=2),
+    "network": Trial(group="network gone for ten minutes", play=network_gone, times=2),
     "full_out": Trial(group="full disk under the files", play=partial(full_disk, "out"), times=2),
     "full_home": Trial(
-        group="full disk under the database", play=partial(full_disk, "home"), times=3
+        group="full disk under the database", play=partial(full_disk, "home"), times=2
     ),
     "in_the_way": Trial(group="output cannot be made", play=output_in_the_way, times=1),
     "read_only": Trial(group="read-only output", play=read_only_output, times=2),
-    "deleted": Trial(group="output files deleted", play=files_deleted, times=3),
+    "deleted": Trial(group="output files deleted", play=files_deleted, times=2),
     "locked": Trial(group="database locked", play=partial(database_locked, 4.0), times=2),
     "locked_long": Trial(
         group="database locked for long", play=partial(database_locked, 40.0), times=1
     ),
-    "damaged": Trial(group="database damaged", play=database_damaged, times=3),
+    "damaged": Trial(group="database damaged", play=database_damaged, times=2),
 }
