@@ -1,7 +1,7 @@
 """The page as a person uses it: headless Chromium, the installed command, a simulator, a folder.
 
 One simulator and one page for all tests of a worker; each test makes sessions of its own. The
-clocks of all of them run thirty times faster than life, with the same arithmetic.
+clocks of all of them run sixty times faster than life, with the same arithmetic.
 """
 
 import json
@@ -16,11 +16,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from tests.browser.serving import Served, end, free_port, spawn, wait_until_up
 
 #: Clock seconds in a real one.
-SPEED = 30
+SPEED = 60
 #: Real milliseconds within which anything that a test waits for must be on the page.
-SOON_MS = 15_000
+SOON_MS = 30_000
+#: Of this process's environment, what the commands get; keys and settings stay out.
+_KEPT = frozenset({"PATH", "LANG", "SYSTEMROOT", "PYTHONPATH"})
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-_FLAGS = (
+FLAGS = (
     "--no-sandbox",  # root has no sandbox to go into
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -43,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here not in item.path.parents:
             continue
         item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.timeout(120))
+        item.add_marker(pytest.mark.timeout(240))
         if missing:
             item.add_marker(pytest.mark.skip(reason=missing))
 
@@ -52,11 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The simulator and the page, for all tests of this worker."""
     folder = tmp_path_factory.mktemp("page")
-    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "SYSTEMROOT"}}
+    kept = {k: v for k, v in os.environ.items() if k in _KEPT}
     environment = kept | {
         "BULK_TRANSCRIBE_HOME": str(folder / "home"),
         "BULK_TRANSCRIBE_OUT": str(folder / "out"),
         "BULK_TRANSCRIBE_CLOCK_SPEED": str(SPEED),
+        "BULK_TRANSCRIBE_REQUEST_TIMEOUT_S": "3600",  # a held request is not a lost one
         "HOME": str(folder),
         "COLUMNS": "120",
     }
@@ -78,15 +81,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         end(simulator)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
+    browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
     expect.set_options(timeout=SOON_MS)
     yield browser
     browser.close()

@@ -64,6 +64,25 @@ class Served:
         )
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- 127.0.0.1
 
+    def wait_for_jobs(self, prefix: str) -> None:
+        """Return when the service has accepted a video whose id begins like that."""
+        for _ in range(300):
+            if any(video_id.startswith(prefix) for video_id in self.ledger()["submits"]):
+                return
+            time.sleep(0.1)  # another process works: there is nothing to wait on
+        pytest.fail(f"no job for {prefix} comes")
+
+    def wait_for_held(self, number: int) -> None:
+        """Return when so many requests are held (see the fault `hold`)."""
+        held = 0
+        for _ in range(300):
+            with urllib.request.urlopen(f"{self.simulator_url}/_sim/health", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
+                held = json.load(answer)["held"]
+            if held >= number:
+                return
+            time.sleep(0.1)  # another process works: there is nothing to wait on
+        pytest.fail(f"no {number} requests come, only {held}")
+
 
 def spawn(folder: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
     """The installed command, in a process of its own, its output in pipes and files."""
