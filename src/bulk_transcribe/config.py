@@ -37,6 +37,10 @@ _MOST_SHOWN: Final = 100
 Slots = int | Literal["auto"]
 
 
+#: More than anybody means; beyond it a limit is a slip of the finger.
+MOST_COST_USD = 1_000_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParallelConfig:
     """The design brief's parallel section: off by default, and sequential is simply one slot.
@@ -213,8 +217,11 @@ class Settings:
                 problems.append(
                     f"{name} must be above 0 and below a million, not {getattr(self, name)}."
                 )
-        if self.max_cost_usd is not None and not self.max_cost_usd >= 0:
-            problems.append(f"max_cost_usd must not be below 0, as {self.max_cost_usd} is.")
+        if self.max_cost_usd is not None and not 0 <= self.max_cost_usd <= MOST_COST_USD:
+            problems.append(
+                f"max_cost_usd must be none, or from 0 to {MOST_COST_USD:,}, "
+                f"not {self.max_cost_usd}."
+            )
         for each in fields(self):
             value = getattr(self, each.name)
             if each.metadata["secret"] and not (value.isascii() and value.isprintable()):

@@ -355,6 +355,8 @@ def receipts(
     """Show what was tried for each video, when, and what it cost, to the last digit."""
     from bulk_transcribe.cli import receipts as bills
 
+    if as_csv and as_json:
+        raise InputError("Choose --csv or --json, not both.")
     raise typer.Exit(
         bills.run(
             options.settings(context).settings, session, every=every, as_csv=as_csv, as_json=as_json

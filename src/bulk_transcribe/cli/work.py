@@ -252,7 +252,8 @@ def _print_end(console: Console, app: App, result: BatchResult) -> None:
         console.print(f"Written again, because files were gone: {gone}.")
     if totals.failed or totals.skipped or totals.in_doubt:
         console.print(f"Why: bulk-transcribe status {result.session_id}")
-    if totals.cancelled + totals.queued + totals.active:
+    left = totals.cancelled + totals.queued + totals.active
+    if left and result.stopped_by is None:  # what a stop asks for is said with its cause
         console.print(f"Complete it with: bulk-transcribe resume {result.session_id}")
 
 

@@ -45,14 +45,22 @@ def draw(page: PageContext, view: Overview) -> None:
 def _live(page: PageContext, view: Overview) -> None:
     session_id = view.info.session_id
     is_draining = view.pulse is not None and view.pulse.is_draining
+    # each button keeps its place whatever it says: none moves under a hand that is about to press
+    if view.info.status is SessionStatus.PAUSED and not is_draining:
+        _wish(page, session_id, "Go on", Wish.RESUME, said="Going on.", is_primary=True)
+    else:
+        _wish(
+            page,
+            session_id,
+            "Pause",
+            Wish.PAUSE,
+            said="Pausing: nothing new is started.",
+            disabled=is_draining,
+        )
     if is_draining:
         _wish(page, session_id, "Stop now", Wish.STOP, value="now", said="Stopping at once.")
         st.caption("Jobs that were paid for stay claimable: Resume fetches them.")
         return
-    if view.info.status is SessionStatus.PAUSED:
-        _wish(page, session_id, "Go on", Wish.RESUME, said="Going on.", is_primary=True)
-    else:
-        _wish(page, session_id, "Pause", Wish.PAUSE, said="Pausing: nothing new is started.")
     _wish(page, session_id, "Stop", Wish.STOP, said="Stopping: what is in flight is finished.")
     with st.popover("Videos at once", icon=":material/speed:", key="at_once"):
         slots = _choose_slots(view, "live")
@@ -143,16 +151,23 @@ def _wish(
     said: str,
     value: str = "",
     is_primary: bool = False,
+    disabled: bool = False,
 ) -> None:
     st.button(
         label,
-        key=f"wish_{wish.value}",
+        key=f"wish_{_PLACES[wish]}",
+        width=_BUTTON_WIDTH,
+        disabled=disabled,
         icon=_ICONS[wish],
         type="primary" if is_primary else "secondary",
         on_click=_make_wish,
         args=(page, session_id, wish, value, said),
     )
 
+
+#: Which button a wish is made by; one that says "Pause" or "Go on", and one that stops.
+_PLACES = {Wish.PAUSE: "pace", Wish.RESUME: "pace", Wish.STOP: "stop"}
+_BUTTON_WIDTH = 128
 
 _ICONS = {
     Wish.PAUSE: ":material/pause:",

@@ -222,7 +222,7 @@ def test_wishes_reach_the_engine(here: Stage) -> None:
     at = look(here, session)
     assert {"Pause", "Stop", "Apply"} <= buttons(at)
     assert "Resume" not in buttons(at)
-    at.button(key="wish_pause").click().run()
+    at.button(key="wish_pace").click().run()
     at.number_input(key=f"slots_{session.session_id}_live_2").set_value(7).run()
     at.button(key="apply_slots").click().run()
     at.button(key="wish_stop").click().run()
@@ -236,7 +236,7 @@ def test_a_paused_run_can_go_on(here: Stage) -> None:
     at = look(here, session)
     assert "Paused. 2 videos in flight" in shown(at)
     assert "Pause" not in buttons(at)
-    at.button(key="wish_resume").click().run()
+    at.button(key="wish_pace").click().run()
     assert [made.wish for made in session.take_wishes()] == [Wish.RESUME]
 
 
@@ -245,7 +245,8 @@ def test_a_stopping_run_can_be_stopped_now(here: Stage) -> None:
     beat(here, session, is_draining=True)
     at = look(here, session)
     assert "Stopping" in shown(at)
-    assert buttons(at) == {"Stop now"}
+    assert buttons(at) == {"Pause", "Stop now"}  # each keeps its place
+    assert at.button(key="wish_pace").disabled
     at.button(key="wish_stop").click().run()
     assert [(made.wish, made.value) for made in session.take_wishes()] == [(Wish.STOP, "now")]
 

@@ -70,7 +70,8 @@ def read(at: AppTest, text: str) -> AppTest:
 def test_an_empty_page_says_how_to_begin_and_offers_no_start(offline: Stage) -> None:
     at = offline.app("new_batch").run()
     assert not at.exception
-    assert button(at, "Read the list").disabled
+    at = button(at, "Read the list").click().run()  # it waits for the text, not the other way
+    assert not at.exception
     assert "Paste links or upload a file to begin" in shown(at)
     assert not at.metric
     assert [each.label for each in at.button if each.label.startswith("Start")] == []

@@ -19,7 +19,7 @@ from bulk_transcribe.errors import BulkTranscribeError, ConfigError
 from bulk_transcribe.inputs.preview import Preview, is_spreadsheet, preview
 from bulk_transcribe.inputs.readers import readable_suffixes
 from bulk_transcribe.ui import drafts
-from bulk_transcribe.ui.background import Background, News
+from bulk_transcribe.ui.background import Background
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.drafts import Begun, Choice, Given, Outlook
 from bulk_transcribe.ui.parallel_section import is_usable, render_parallel_config_section
@@ -28,6 +28,8 @@ from bulk_transcribe.ui.telling import tell_error, wait_for
 from bulk_transcribe.ui.words import plain
 
 _KEY: Final = "new_batch"
+#: Real seconds of one wait for the engine; the waits go on until it has the session or has died.
+_PATIENCE_S: Final = 1.0
 _EXAMPLE: Final = (
     "https://youtu.be/jNQXAC9IVRw\n"
     "https://www.youtube.com/playlist?list=PL…\n"
@@ -239,7 +241,8 @@ def _read_button(page: PageContext, draft: _Draft, given: Given) -> None:
     is_asked = st.button(
         "Read the list",
         key=f"read_{draft.number}",
-        disabled=given.is_empty or draft.reading is not None,
+        # never disabled for want of a text: the click that ends the typing must count
+        disabled=draft.reading is not None,
         type="primary" if is_next else "secondary",
         icon=":material/playlist_add_check:",
     )
@@ -481,12 +484,12 @@ def _start_section(
         ).start()
         st.rerun()  # the button goes before it can be pressed twice
     if draft.beginning is not None:
-        wait_for(draft.beginning, _beginning_text, can_cancel=False)
+        # no part that draws itself anew: it could still be drawing when the monitor takes its place
+        with st.spinner("Starting the engine…"):
+            while not draft.beginning.wait(_PATIENCE_S):
+                pass
+        st.rerun()
     elif is_stale:
         st.caption("Read the list again first.")
     elif settings is None:
         st.caption("Mend what is marked in red first.")
-
-
-def _beginning_text(news: News) -> str:
-    return news.what.capitalize() or "Starting"
