@@ -103,15 +103,20 @@ def memory_10k() -> list[Row]:
 
 
 def cost(samples: Mapping[str, Sequence[float]], videos: int) -> dict[str, float]:
-    """Memory when a tenth and when nine tenths are done, CPU, and the time of a snapshot."""
-    shares, memory = samples["fraction"], samples["rss_mb"]
+    """Memory when a tenth, half and nine tenths are done, CPU, and the time of a snapshot."""
+    # before the first video is known the batch counts as through: such samples say nothing
+    begun = next(number for number, active in enumerate(samples["active"]) if active)
+    shares, memory = samples["fraction"][begun:], samples["rss_mb"][begun:]
     early = next(mb for share, mb in zip(shares, memory, strict=True) if share >= 0.1)
+    middle = next(mb for share, mb in zip(shares, memory, strict=True) if share >= 0.5)
     late = next(mb for share, mb in zip(shares, memory, strict=True) if share >= 0.9)
     snapshots_ms = sorted(samples["snapshot_ms"])
     return {
         "rss_at_10_percent_mb": early,
+        "rss_at_50_percent_mb": middle,
         "rss_at_90_percent_mb": late,
         "rss_growth_per_1000_videos_mb": round((late - early) / (0.8 * videos / 1000), 2),
+        "rss_growth_per_1000_videos_later_mb": round((late - middle) / (0.4 * videos / 1000), 2),
         "cpu_s_per_1000_videos": round(samples["cpu_s"][-1] / videos * 1000, 2),
         "snapshot_median_ms": median(snapshots_ms),
         "snapshot_p95_ms": snapshots_ms[int(0.95 * len(snapshots_ms))],
