@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from tests.browser.serving import Served, end, free_port, spawn, wait_until_up
+from tests.browser.serving import Served, Simulated, end, free_port, spawn, wait_until_up
 
 #: Clock seconds in a real one.
 SPEED = 60
@@ -70,7 +70,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         environment |= ready["environment"]
         port = free_port()
         page = spawn(folder, environment, "ui", "--no-browser", "--port", str(port))
-        there = Served(f"http://127.0.0.1:{port}", ready["url"], folder, environment)
+        simulated = Simulated(ready["url"], ready["environment"])
+        there = Served(f"http://127.0.0.1:{port}", simulated, folder, environment)
         try:
             wait_until_up(f"{there.url}/_stcore/health", page)
             yield there

@@ -17,12 +17,46 @@ from typing import Any
 import pytest
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated YouTube and deAPI."""
+
+    url: str
+    environment: Mapping[str, str]
+
+    def ledger(self) -> Any:
+        """What it counted."""
+        with urllib.request.urlopen(f"{self.url}/_sim/ledger", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
+            return json.load(answer)
+
+    def faults(self, **faults: object) -> None:
+        """Break something at the simulator."""
+        request = urllib.request.Request(  # noqa: S310 -- 127.0.0.1
+            f"{self.url}/_sim/faults",
+            data=json.dumps(faults).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- 127.0.0.1
+
+    def wait_for_held(self, number: int) -> None:
+        """Return when so many requests are held (see the fault `hold`)."""
+        held = 0
+        for _ in range(300):
+            with urllib.request.urlopen(f"{self.url}/_sim/health", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
+                held = json.load(answer)["held"]
+            if held >= number:
+                return
+            time.sleep(0.1)  # another process works: there is nothing to wait on
+        pytest.fail(f"no {number} requests come, only {held}")
+
+
 @dataclass
 class Served:
     """A simulator and a page that run, and the environment that commands need to join them."""
 
     url: str
-    simulator_url: str
+    simulator: Simulated
     folder: Path
     environment: Mapping[str, str]
     processes: list["subprocess.Popen[str]"] = field(default_factory=list)
@@ -49,39 +83,20 @@ class Served:
         self.processes.append(process)
         return process
 
-    def ledger(self) -> Any:
-        """What the simulator counted."""
-        with urllib.request.urlopen(f"{self.simulator_url}/_sim/ledger", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
-            return json.load(answer)
+    def simulate(self, *arguments: str, **environ: str) -> Simulated:
+        """Another simulator; it is ended with the server."""
+        process = self.start("simulate", "--json", *arguments, **environ)
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        return Simulated(ready["url"], ready["environment"])
 
     def faults(self, **faults: object) -> None:
         """Break something at the simulator."""
-        request = urllib.request.Request(  # noqa: S310 -- 127.0.0.1
-            f"{self.simulator_url}/_sim/faults",
-            data=json.dumps(faults).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- 127.0.0.1
-
-    def wait_for_jobs(self, prefix: str) -> None:
-        """Return when the service has accepted a video whose id begins like that."""
-        for _ in range(300):
-            if any(video_id.startswith(prefix) for video_id in self.ledger()["submits"]):
-                return
-            time.sleep(0.1)  # another process works: there is nothing to wait on
-        pytest.fail(f"no job for {prefix} comes")
+        self.simulator.faults(**faults)
 
     def wait_for_held(self, number: int) -> None:
-        """Return when so many requests are held (see the fault `hold`)."""
-        held = 0
-        for _ in range(300):
-            with urllib.request.urlopen(f"{self.simulator_url}/_sim/health", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
-                held = json.load(answer)["held"]
-            if held >= number:
-                return
-            time.sleep(0.1)  # another process works: there is nothing to wait on
-        pytest.fail(f"no {number} requests come, only {held}")
+        """Return when so many requests are held at the simulator."""
+        self.simulator.wait_for_held(number)
 
 
 def spawn(folder: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
