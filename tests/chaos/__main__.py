@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument("--times", type=int, help="each fault so many times")
     parser.add_argument("--at-once", type=int, default=program.AT_ONCE, help="trials at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there, too")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="note each trial; what is there is not repeated"
+    )
     wishes = parser.parse_args()
     names = [name for name in wishes.faults.split(",") if name] or list(TRIALS)
     unknown = sorted(set(names) - set(TRIALS))
@@ -30,9 +33,16 @@ def main() -> int:
         wanted = [(name, wishes.seed) for name in names]
     else:
         wanted = program.plan(int(wishes.seed), names, wishes.kills, times=wishes.times)
-    outcomes = program.run(
-        wanted, lambda outcome: print(program.said(outcome), flush=True), at_once=wishes.at_once
-    )
+    outcomes = [] if wishes.keep is None else program.remembered(wishes.keep)
+    done = {(outcome.name, outcome.seed) for outcome in outcomes}
+
+    def tell(outcome: program.Outcome) -> None:
+        print(program.said(outcome), flush=True)
+        if wishes.keep is not None:
+            program.remember(wishes.keep, outcome)
+
+    left = [each for each in wanted if each not in done]
+    outcomes += program.run(left, tell, at_once=wishes.at_once)
     print()
     print(program.as_text(program.table(outcomes)))
     if wishes.json is not None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.judge import Findings, judge
@@ -141,6 +142,20 @@ def run(
     return done
 
 
+def remembered(path: Path) -> list[Outcome]:
+    """What an earlier run of the same plan wrote to this file; nothing where there is none."""
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Outcome(**(line | {"found": Findings(**line["found"])})) for line in lines]
+
+
+def remember(path: Path, outcome: Outcome) -> None:
+    """Add a line to that file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(outcome)) + "\n")
+
+
 def table(outcomes: Iterable[Outcome]) -> list[Line]:
     """One line a fault, in the order of the list, and their sum."""
     lines: dict[str, Line] = {trial.group: Line(trial.group) for trial in TRIALS.values()}
@@ -216,6 +231,3 @@ def dump(data: dict[str, Any]) -> str:
     rest = json.dumps(data["not_clean"], indent=1)
     seed = json.dumps(data["seed"])
     return f'{{"seed": {seed}, "faults": [\n  {faults}\n ],\n "not_clean": {rest}}}\n'
-
-
-__all__ = ["Line", "Outcome", "Trial", "as_json", "as_text", "dump", "plan", "play", "run", "said"]

@@ -4,6 +4,8 @@ The full run is `python -m tests.chaos`. Last come the judge's own tests: a prod
 promises must not pass.
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.chaos import program
@@ -57,6 +59,17 @@ def test_the_table_adds_up_and_keeps_the_order_of_the_list() -> None:
     assert (lines[-1].runs, lines[-1].kills, lines[-1].lost) == (5, 1, 1)
     assert lines[-1].broken_promise == 1
     assert "no end" in program.said(bad)
+
+
+def test_a_long_run_that_was_interrupted_remembers_its_trials(tmp_path: Path) -> None:
+    outcome = program.Outcome("key", "1.0", TRIALS["key"].group, runs=3, notes=["a note"])
+    outcome.found.lost.append("a video")
+    file = tmp_path / "trials.jsonl"
+
+    assert program.remembered(file) == []
+    program.remember(file, outcome)
+    program.remember(file, outcome)
+    assert program.remembered(file) == [outcome, outcome]
 
 
 def test_the_full_run_has_every_fault_and_two_hundred_kills() -> None:
