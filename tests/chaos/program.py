@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.judge import Findings, judge
-from tests.chaos.trials import TRIALS, BrokenPromiseError, SkippedError, Trial
+from tests.chaos.trials import TRIALS, BrokenPromiseError, SkippedError
 from tests.chaos.world import HungError, World
 
 #: Trials at a time: a kill should meet a program at work, not one that waits for a processor.
