@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import monitor
 from tests.browser.conftest import FLAGS, chromium
-from tests.browser.serving import Served, end, free_port, spawn, wait_until_up
+from tests.browser.serving import Served, Simulated, end, free_port, spawn, wait_until_up
 
 PICTURES = Path(__file__).parents[1] / "docs" / "screenshots"
 #: Clock seconds in a real one: slow enough that videos in flight can be seen.
@@ -73,7 +73,8 @@ def serving(folder: Path) -> Iterator[Served]:
         port = free_port()
         page = spawn(folder, environment, "ui", "--no-browser", "--port", str(port))
         parts.callback(end, page)
-        served = Served(f"http://127.0.0.1:{port}", ready["url"], folder, environment)
+        simulated = Simulated(ready["url"], ready["environment"])
+        served = Served(f"http://127.0.0.1:{port}", simulated, folder, environment)
         wait_until_up(f"{served.url}/_stcore/health", page)
         yield served
         for process in served.processes:
@@ -94,6 +95,7 @@ def take(page: Page, name: str, *, whole: bool = False) -> None:
     """Save what is seen, without the cursor's marks; the pointer is out of the way."""
     page.mouse.move(0, 0)
     page.wait_for_timeout(1_200)  # a tick of the page, and its fades
+    expect(page.locator("[data-stale=true]")).to_have_count(0)  # nothing is being drawn anew
     page.screenshot(path=PICTURES / f"{name}.png", full_page=whole, animations="disabled")
     print(f"{name}.png  {(PICTURES / f'{name}.png').stat().st_size // 1000} KB")
 

@@ -90,6 +90,15 @@ class Served:
         ready = json.loads(process.stdout.readline())
         return Simulated(ready["url"], ready["environment"])
 
+    def wait_for_jobs(self, prefix: str) -> None:
+        """Return when the service has accepted a video whose id begins like that."""
+        for _ in range(300):
+            submits = self.simulator.ledger()["submits"]
+            if any(video_id.startswith(prefix) for video_id in submits):
+                return
+            time.sleep(0.1)  # another process works: there is nothing to wait on
+        pytest.fail(f"no job for {prefix} comes")
+
     def faults(self, **faults: object) -> None:
         """Break something at the simulator."""
         self.simulator.faults(**faults)
