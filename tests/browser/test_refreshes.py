@@ -12,6 +12,9 @@ from playwright.sync_api import Page, expect
 from tests.browser import monitor
 from tests.browser.serving import Served
 
+#: Its run can end before the hundredth look on a busy machine: it is asked for by `-m benchmark`.
+pytestmark = pytest.mark.benchmark
+
 #: One list; every third video has no captions and is paid for.
 LIST = [f"NOCCref{n:04d}" if n % 3 == 0 else f"ref{n:08d}" for n in range(15)]
 LOOKS = 100
