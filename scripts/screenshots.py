@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import monitor
@@ -25,7 +26,10 @@ DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 #: Ids that begin like this have no captions at the simulator.
 PAID = "NOCC"
-SOON_MS = 30_000
+SOON_MS = 90_000
+#: Looks for a moment at which nothing is being drawn anew.
+TRIES = 20
+COLOURS = 128
 
 LIST = [
     *(f"https://youtu.be/{PAID}show{number:03d}" for number in range(12)),
@@ -94,9 +98,15 @@ def tab(browser: Browser, *, size: dict[str, int] = DESKTOP, dark: bool = False)
 def take(page: Page, name: str, *, whole: bool = False) -> None:
     """Save what is seen, without the cursor's marks; the pointer is out of the way."""
     page.mouse.move(0, 0)
-    page.wait_for_timeout(1_200)  # a tick of the page, and its fades
-    expect(page.locator("[data-stale=true]")).to_have_count(0)  # nothing is being drawn anew
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=whole, animations="disabled")
+    stale = page.locator("[data-stale=true]")
+    for _ in range(TRIES):
+        page.wait_for_timeout(600)  # the fades of what was drawn last
+        if not stale.count():
+            break
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path, full_page=whole, animations="disabled")
+    with Image.open(path) as picture:  # few colours: a third of the size
+        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
     print(f"{name}.png  {(PICTURES / f'{name}.png').stat().st_size // 1000} KB")
 
 
@@ -116,7 +126,7 @@ def new_batch(page: Page, served: Served) -> None:
     for _ in range(4):
         slider.press("ArrowRight")
     expect(monitor.figure(page, "Cost")).to_contain_text("$")
-    tall = {"width": 1280, "height": 2600}
+    tall = {"width": 1280, "height": 2250}
     page.set_viewport_size({"width": tall["width"], "height": tall["height"]})
     take(page, "new-forecast")
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -159,7 +169,7 @@ def read(page: Page) -> None:
     page.get_by_text("Search", exact=True).click()
     box = page.get_by_role("textbox", name="Search in all transcripts")
     box.fill("the")
-    box.press("Enter")
+    page.get_by_test_id("stForm").get_by_role("button", name="Search").click()
     expect(page.get_by_text(" videos").first).to_be_visible()
     take(page, "results-search")
 
