@@ -59,7 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "BULK_TRANSCRIBE_HOME": str(folder / "home"),
         "BULK_TRANSCRIBE_OUT": str(folder / "out"),
         "BULK_TRANSCRIBE_CLOCK_SPEED": str(SPEED),
-        "BULK_TRANSCRIBE_REQUEST_TIMEOUT_S": "3600",  # a held request is not a lost one
+        "BULK_TRANSCRIBE_REQUEST_TIMEOUT_S": "36000",  # a held request is not a lost one
         "HOME": str(folder),
         "COLUMNS": "120",
     }
