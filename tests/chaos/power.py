@@ -5,6 +5,7 @@ command runs with a small library (`synced.c`) preloaded that notes what each `f
 the disk, and after the kill everything else is thrown away.
 """
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -29,7 +30,9 @@ def _library() -> Path | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or sys.platform != "linux":
         return None
-    made = Path(tempfile.mkdtemp(prefix="bulk-transcribe-chaos-c-")) / "synced.so"
+    folder = Path(tempfile.mkdtemp(prefix="bulk-transcribe-chaos-c-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = folder / "synced.so"
     command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(made), str(_SOURCE), "-ldl"]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 -- our own words
     return made if done.returncode == 0 else None
