@@ -4,12 +4,9 @@ Runs the installed command against the simulator, drives the page in Chromium, a
 for each page and state. Needs the extra `dev` and a Chromium.
 """
 
-import json
-import os
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from PIL import Image
@@ -17,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import monitor
 from tests.browser.conftest import FLAGS, chromium
-from tests.browser.serving import Served, Simulated, end, free_port, spawn, wait_until_up
+from tests.browser.serving import Served, serving
 
 PICTURES = Path(__file__).parents[1] / "docs" / "screenshots"
 #: Clock seconds in a real one: slow enough that videos in flight can be seen.
@@ -44,7 +41,7 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
-        served = parts.enter_context(serving(folder))
+        served = parts.enter_context(serving(folder, speed=SPEED))
         started = parts.enter_context(sync_playwright())
         browser = started.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         parts.callback(browser.close)
@@ -56,33 +53,6 @@ def main() -> None:
         read(page)
         interrupted(page, served)
         others(page, browser, served)
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    """A simulator and a page, and what joins them."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    environment = kept | {
-        "BULK_TRANSCRIBE_HOME": str(folder / "home"),
-        "BULK_TRANSCRIBE_OUT": str(folder / "transcripts"),
-        "BULK_TRANSCRIBE_CLOCK_SPEED": str(SPEED),
-        "HOME": str(folder),
-    }
-    with ExitStack() as parts:
-        simulator = spawn(folder, environment, "simulate", "--json")
-        parts.callback(end, simulator)
-        assert simulator.stdout is not None  # noqa: S101 -- it is a pipe
-        ready = json.loads(simulator.stdout.readline())
-        environment |= ready["environment"]
-        port = free_port()
-        page = spawn(folder, environment, "ui", "--no-browser", "--port", str(port))
-        parts.callback(end, page)
-        simulated = Simulated(ready["url"], ready["environment"])
-        served = Served(f"http://127.0.0.1:{port}", simulated, folder, environment)
-        wait_until_up(f"{served.url}/_stcore/health", page)
-        yield served
-        for process in served.processes:
-            end(process)
 
 
 def tab(browser: Browser, *, size: dict[str, int] = DESKTOP, dark: bool = False) -> Page:

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.simulated import Simulated
 
 #: A minute of the clock in one real second: the arithmetic is the same, the test is short.
 SPEED = 60
@@ -64,29 +65,6 @@ class Command:
         )
         out, err = process.communicate(stdin, timeout=55)
         return Finished(process.returncode, out, err)
-
-
-@dataclass
-class Simulated:
-    """A running `bulk-transcribe simulate`."""
-
-    url: str
-    environment: dict[str, str]
-
-    def ledger(self) -> Any:
-        """What the simulator counted."""
-        with urllib.request.urlopen(f"{self.url}/_sim/ledger", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
-            return json.load(answer)
-
-    def faults(self, **faults: object) -> None:
-        """Break something."""
-        request = urllib.request.Request(  # noqa: S310 -- 127.0.0.1
-            f"{self.url}/_sim/faults",
-            data=json.dumps(faults).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- 127.0.0.1
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import io
 from collections.abc import Callable
 from decimal import Decimal
 
-from tests.acceptance.conftest import Command, Simulated
+from tests.acceptance.conftest import Command
+from tests.simulated import Simulated
 
 #: The simulator has captions for some of them, and none for the NOCC ones.
 FREE_OR_NOT = tuple(f"https://youtu.be/vid{number:08d}" for number in range(6))

@@ -3,7 +3,8 @@
 import time
 from pathlib import Path
 
-from tests.acceptance.conftest import Command, Simulated
+from tests.acceptance.conftest import Command
+from tests.simulated import Simulated
 
 LINKS = [f"https://youtu.be/late{number:07d}" for number in range(4)]
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.conftest import Command, Simulated
+from tests.acceptance.conftest import Command
+from tests.simulated import Simulated
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LINKS = tuple(f"https://youtu.be/vid{number:08d}" for number in range(12))

@@ -23,7 +23,8 @@ from typing import Any, cast
 import pytest
 
 from bulk_transcribe.config import Settings
-from tests.acceptance.conftest import Command, Finished, Simulated
+from tests.acceptance.conftest import Command, Finished
+from tests.simulated import Simulated
 
 LINKS = tuple(f"https://youtu.be/vid{number:08d}" for number in range(3))
 SECRETS = tuple(each for each in fields(Settings) if each.metadata["secret"])

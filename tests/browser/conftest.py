@@ -4,8 +4,6 @@ One simulator and one page for all tests of a worker; each test makes sessions o
 clocks of all of them run sixty times faster than life, with the same arithmetic.
 """
 
-import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,14 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from tests.browser.serving import Served, Simulated, end, free_port, spawn, wait_until_up
+from tests.browser.serving import Served, serving
 
 #: Clock seconds in a real one.
 SPEED = 60
 #: Real milliseconds within which anything that a test waits for must be on the page.
 SOON_MS = 30_000
-#: Of this process's environment, what the commands get; keys and settings stay out.
-_KEPT = frozenset({"PATH", "LANG", "SYSTEMROOT", "PYTHONPATH"})
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 FLAGS = (
     "--no-sandbox",  # root has no sandbox to go into
@@ -54,32 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The simulator and the page, for all tests of this worker."""
     folder = tmp_path_factory.mktemp("page")
-    kept = {k: v for k, v in os.environ.items() if k in _KEPT}
-    environment = kept | {
-        "BULK_TRANSCRIBE_HOME": str(folder / "home"),
-        "BULK_TRANSCRIBE_OUT": str(folder / "out"),
-        "BULK_TRANSCRIBE_CLOCK_SPEED": str(SPEED),
-        "BULK_TRANSCRIBE_REQUEST_TIMEOUT_S": "36000",  # a held request is not a lost one
-        "HOME": str(folder),
-        "COLUMNS": "120",
-    }
-    simulator = spawn(folder, environment, "simulate", "--json")
-    try:
-        assert simulator.stdout is not None
-        ready = json.loads(simulator.stdout.readline())
-        environment |= ready["environment"]
-        port = free_port()
-        page = spawn(folder, environment, "ui", "--no-browser", "--port", str(port))
-        simulated = Simulated(ready["url"], ready["environment"])
-        there = Served(f"http://127.0.0.1:{port}", simulated, folder, environment)
-        try:
-            wait_until_up(f"{there.url}/_stcore/health", page)
-            yield there
-        finally:
-            for process in (*there.processes, page):
-                end(process)
-    finally:
-        end(simulator)
+    # a held request is not a lost one
+    patience = {"BULK_TRANSCRIBE_REQUEST_TIMEOUT_S": "36000", "COLUMNS": "120"}
+    with serving(folder, speed=SPEED, **patience) as there:
+        yield there
 
 
 @pytest.fixture(scope="module")

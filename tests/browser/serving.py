@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,46 +10,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.simulated import Simulated
 
-@dataclass(frozen=True)
-class Simulated:
-    """A simulated YouTube and deAPI."""
-
-    url: str
-    environment: Mapping[str, str]
-
-    def ledger(self) -> Any:
-        """What it counted."""
-        with urllib.request.urlopen(f"{self.url}/_sim/ledger", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
-            return json.load(answer)
-
-    def faults(self, **faults: object) -> None:
-        """Break something at the simulator."""
-        request = urllib.request.Request(  # noqa: S310 -- 127.0.0.1
-            f"{self.url}/_sim/faults",
-            data=json.dumps(faults).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 -- 127.0.0.1
-
-    def wait_for_held(self, number: int) -> None:
-        """Return when so many requests are held (see the fault `hold`)."""
-        held = 0
-        for _ in range(300):
-            with urllib.request.urlopen(f"{self.url}/_sim/health", timeout=10) as answer:  # noqa: S310 -- 127.0.0.1
-                held = json.load(answer)["held"]
-            if held >= number:
-                return
-            time.sleep(0.1)  # another process works: there is nothing to wait on
-        pytest.fail(f"no {number} requests come, only {held}")
+#: Of this process's environment, what the commands get; keys and settings stay out.
+_KEPT = frozenset({"PATH", "LANG", "SYSTEMROOT", "PYTHONPATH"})
 
 
 @dataclass
@@ -106,6 +78,41 @@ class Served:
     def wait_for_held(self, number: int) -> None:
         """Return when so many requests are held at the simulator."""
         self.simulator.wait_for_held(number)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, speed: float, **settings: str) -> Iterator[Served]:
+    """A simulator and a page in a folder, and what joins them; all of it ends with the block.
+
+    Args:
+        folder: Home, output and everything else.
+        speed: Clock seconds in a real one.
+        settings: Further variables of the environment.
+    """
+    environment = {k: v for k, v in os.environ.items() if k in _KEPT} | {
+        "BULK_TRANSCRIBE_HOME": str(folder / "home"),
+        "BULK_TRANSCRIBE_OUT": str(folder / "transcripts"),
+        "BULK_TRANSCRIBE_CLOCK_SPEED": str(speed),
+        "HOME": str(folder),
+        **settings,
+    }
+    with contextlib.ExitStack() as parts:
+        simulator = spawn(folder, environment, "simulate", "--json")
+        parts.callback(end, simulator)
+        assert simulator.stdout is not None
+        ready = json.loads(simulator.stdout.readline())
+        simulated = Simulated(ready["url"], ready["environment"])
+        environment |= ready["environment"]
+        port = free_port()
+        page = spawn(folder, environment, "ui", "--no-browser", "--port", str(port))
+        parts.callback(end, page)
+        served = Served(f"http://127.0.0.1:{port}", simulated, folder, environment)
+        wait_until_up(f"{served.url}/_stcore/health", page)
+        try:
+            yield served
+        finally:
+            for process in served.processes:
+                end(process)
 
 
 def spawn(folder: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
