@@ -231,7 +231,7 @@ class App:
         return Reclaim(
             source,
             Stores(sessions=self.sessions, ledger=ledger, transcripts=self._store),
-            exporter=self._exporter_of,
+            exporter=self._prepared_exporter,
             control=self._control,
             clock=self._clock,
             listen=self._requests.listen,
@@ -277,14 +277,19 @@ class App:
         for job in jobs:
             ledger.abandon(job.submission_id, "given up by the user")
 
-    def _exporter_of(self, session: Session) -> FileExporter:
-        """For the folder and formats that a session was started with."""
-        stored = self.stored_flags(session.session_id)
-        folder = Path(stored.get("out", self.settings.out)).absolute()
-        formats = tuple(stored.get("formats", self.settings.formats))
-        exporter = FileExporter(folder, formats, clock=self._clock)
+    def _prepared_exporter(self, session: Session) -> FileExporter:
+        exporter = self._exporter_of(session)
         exporter.prepare()
         return exporter
+
+    def _exporter_of(
+        self, session: Session, out: Path | None = None, formats: tuple[str, ...] | None = None
+    ) -> FileExporter:
+        """For the folder and formats that a session was started with, where none are given."""
+        stored = self.stored_flags(session.session_id)
+        folder = (out or Path(stored.get("out", self.settings.out))).absolute()
+        names = formats or tuple(stored.get("formats", self.settings.formats))
+        return FileExporter(folder, names, clock=self._clock)
 
     def decide(self, doubts: Iterable[Submission], decision: Decision) -> None:
         """Settle doubts as the user wants: send again, maybe paying twice, or leave out."""
@@ -336,12 +341,9 @@ class App:
             OutputError: the folder cannot be written.
         """
         session = self.sessions.open_session(session_id)
-        stored = self.stored_flags(session_id)
-        folder = (out or Path(stored.get("out", self.settings.out))).absolute()
-        names = formats or tuple(stored.get("formats", self.settings.formats))
-        exporter = FileExporter(folder, names, clock=self._clock)
+        exporter = self._exporter_of(session, out, formats)
         written = write_files(session, self._store, exporter)
-        write_session_files(session, folder)
+        write_session_files(session, exporter.out_dir)
         return written
 
     def spent_usd(self, session_id: str) -> Decimal:

@@ -23,6 +23,7 @@ from bulk_transcribe.core.outcome import BatchResult, VideoResult
 from bulk_transcribe.core.plan import BatchPlan
 from bulk_transcribe.core.ports import Limiter, Reporter
 from bulk_transcribe.core.request import RequestKind
+from bulk_transcribe.core.stage import FINAL_STAGES
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError, StopBatchError
@@ -232,9 +233,8 @@ class Engine:
     def _show(self, plan: BatchPlan) -> None:
         """Videos to do, in order, and those that ended in earlier runs: the totals are whole."""
         self.monitor.add(plan.items)
-        for item, state in self._session.items_and_states():
-            if state.stage.is_final:
-                self.monitor.add((item,), (state,))
+        for item, state in self._session.items_and_states(stages=FINAL_STAGES):
+            self.monitor.add((item,), (state,))
 
     def _work(self, plan: BatchPlan) -> BatchResult:
         with (

@@ -1,4 +1,4 @@
-"""A session's files written again from the store."""
+"""A session's videos with their facts, and their files written again from the store."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from bulk_transcribe.save.transcripts import Transcripts
 #: Videos whose facts are read at once.
 _PORTION: Final = 500
 
-_Row = tuple[VideoItem, VideoState, VideoMetadata | None]
+Row = tuple[VideoItem, VideoState, VideoMetadata | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def write_files(session: Session, store: Transcripts, exporter: FileExporter) ->
     Raises:
         OutputError: the folder cannot be written.
     """
-    return _write(_rows(session, store), store, exporter)
+    return _write(with_facts(session.items_and_states(), store), store, exporter)
 
 
 def restore_files(session: Session, store: Transcripts, exporter: FileExporter) -> Written:
@@ -40,15 +40,24 @@ def restore_files(session: Session, store: Transcripts, exporter: FileExporter) 
     Raises:
         OutputError: the folder cannot be written.
     """
+    done = session.items_and_states(stages=[Stage.DONE])
     gone = (
         (item, state, facts)
-        for item, state, facts in _rows(session, store)
-        if state.stage is Stage.DONE and not exporter.has_all(item, facts)
+        for item, state, facts in with_facts(done, store)
+        if not exporter.has_all(item, facts)
     )
     return _write(gone, store, exporter)
 
 
-def _write(rows: Iterable[_Row], store: Transcripts, exporter: FileExporter) -> Written:
+def with_facts(rows: Iterator[tuple[VideoItem, VideoState]], store: Transcripts) -> Iterator[Row]:
+    """The same videos with what is known of each, read some hundred at a time."""
+    while portion := list(islice(rows, _PORTION)):
+        facts = store.find_metadata([item.video_id for item, _ in portion])
+        for item, state in portion:
+            yield item, state, facts.get(item.video_id)
+
+
+def _write(rows: Iterable[Row], store: Transcripts, exporter: FileExporter) -> Written:
     written = missing = 0
     for item, state, facts in rows:
         source = state.source if state.stage is Stage.DONE else None
@@ -59,11 +68,3 @@ def _write(rows: Iterable[_Row], store: Transcripts, exporter: FileExporter) -> 
         exporter.write(item, facts, transcript)
         written += 1
     return Written(videos=written, without_transcript=missing)
-
-
-def _rows(session: Session, store: Transcripts) -> Iterator[_Row]:
-    rows = session.items_and_states()
-    while portion := list(islice(rows, _PORTION)):
-        facts = store.find_metadata([item.video_id for item, _ in portion])
-        for item, state in portion:
-            yield item, state, facts.get(item.video_id)

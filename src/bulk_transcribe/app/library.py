@@ -9,21 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
+from bulk_transcribe.app.files import with_facts
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
-from bulk_transcribe.errors import ConfigError
 from bulk_transcribe.save.database import Database
-from bulk_transcribe.save.export.exporter import FORMATS, file_text
+from bulk_transcribe.save.export.exporter import check_formats, file_text
 from bulk_transcribe.save.export.markdown import best_title
 from bulk_transcribe.save.export.names import FileNames
 from bulk_transcribe.save.session import Session, VideoSort
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.transcripts import Transcripts
 
-#: Videos whose facts are read at once.
-_PORTION: Final = 200
 #: Characters shown before and after what was searched for.
 _BEFORE: Final = 60
 _AFTER: Final = 90
@@ -200,7 +198,7 @@ class Library:
         Raises:
             ConfigError: it is no format that can be written.
         """
-        _refuse_unknown([name])
+        check_formats([name])
         return self._text(book, name).encode()
 
     def pack(
@@ -218,7 +216,7 @@ class Library:
             ConfigError: an unknown format, or none at all.
             OSError: the file cannot be written; what was written of it is there.
         """
-        _refuse_unknown(formats)
+        check_formats(formats)
         session = self._sessions.open_session(session_id)
         of = session.count(stages=[Stage.DONE])
         names = FileNames()
@@ -241,27 +239,14 @@ class Library:
 
     def _books(self, session: Session) -> Iterator[Book | None]:
         """Every finished video, None for one whose transcript is not in the store."""
-        rows = (row for row in session.items_and_states() if row[1].stage is Stage.DONE)
-        while portion := list(islice(rows, _PORTION)):
-            facts = self._store.find_metadata([item.video_id for item, _ in portion])
-            for item, state in portion:
-                transcript = self._store.find_newest(item.video_id, state.source)
-                known = facts.get(item.video_id)
-                yield (
-                    None
-                    if transcript is None
-                    else Book(item=item, metadata=known, transcript=transcript)
-                )
-
-
-def _refuse_unknown(formats: list[str] | tuple[str, ...]) -> None:
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise ConfigError(
-            f"{', '.join(unknown) or 'No format'} cannot be written.",
-            next_step=f"Choose one or more of {', '.join(FORMATS)}.",
-            code="bad_format",
-        )
+        done = session.items_and_states(stages=[Stage.DONE])
+        for item, state, facts in with_facts(done, self._store):
+            transcript = self._store.find_newest(item.video_id, state.source)
+            yield (
+                None
+                if transcript is None
+                else Book(item=item, metadata=facts, transcript=transcript)
+            )
 
 
 def _pattern(words: str) -> re.Pattern[str] | None:

@@ -1,7 +1,7 @@
 """How a run is at a moment, noted every few seconds by its engine for whoever watches."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -112,42 +112,13 @@ class Pulses:
 
 
 def _row(session_id: str, number: int, pulse: Pulse) -> dict[str, Any]:
-    return {
-        "session_id": session_id,
-        "number": number,
-        "at": pulse.at,
-        "finished": pulse.finished,
-        "active": pulse.active,
-        "slots": pulse.slots,
-        "is_auto": pulse.is_auto,
-        "is_draining": pulse.is_draining,
-        "low_s": pulse.low_s,
-        "likely_s": pulse.likely_s,
-        "high_s": pulse.high_s,
-        "videos_per_min": pulse.videos_per_min,
-        "limited_60s": pulse.limited_60s,
-        "limit_60s": pulse.limit_60s,
-        "spent_usd": pulse.spent_usd,
-        "belief": json.dumps({"summary": pulse.belief.summary, "why": list(pulse.belief.why)}),
-    }
+    """A row; its columns are called as the fields are."""
+    row = asdict(pulse) | {"session_id": session_id, "number": number}
+    return row | {"belief": json.dumps(row["belief"])}
 
 
 def pulse_of(row: RowMapping) -> Pulse:
     """The pulse of a row."""
-    belief: dict[str, Any] = json.loads(row["belief"])
-    return Pulse(
-        at=row["at"],
-        finished=row["finished"],
-        active=row["active"],
-        slots=row["slots"],
-        is_auto=row["is_auto"],
-        is_draining=row["is_draining"],
-        low_s=row["low_s"],
-        likely_s=row["likely_s"],
-        high_s=row["high_s"],
-        videos_per_min=row["videos_per_min"],
-        limited_60s=row["limited_60s"],
-        limit_60s=row["limit_60s"],
-        spent_usd=row["spent_usd"],
-        belief=Belief(summary=belief["summary"], why=tuple(belief["why"])),
-    )
+    told: dict[str, Any] = json.loads(row["belief"])
+    belief = Belief(summary=told["summary"], why=tuple(told["why"]))
+    return Pulse(**{each.name: row[each.name] for each in fields(Pulse)} | {"belief": belief})

@@ -197,9 +197,11 @@ class Session:
         for row in self._walk(stages):
             yield state_of(row)
 
-    def items_and_states(self) -> Iterator[tuple[VideoItem, VideoState]]:
-        """Every video in the order of the input, read as you go."""
-        for row in self._walk(None):
+    def items_and_states(
+        self, *, stages: Iterable[Stage] | None = None
+    ) -> Iterator[tuple[VideoItem, VideoState]]:
+        """Every video in the order of the input, read as you go; only `stages`, where given."""
+        for row in self._walk(stages):
             yield item_of(row), state_of(row)
 
     def item(self, video_id: str) -> VideoItem | None:
@@ -250,7 +252,8 @@ class Session:
 
     def count(self, *, stages: Iterable[Stage] | None = None, search: str = "") -> int:
         """How many videos `states` finds with the same filters, over all pages."""
-        query = self._matching(select(func.count()).select_from(videos), stages, search)
+        counting = select(func.count()).select_from(videos)
+        query = _matching(counting, self.session_id, stages, search)
         with self._database.read() as connection:
             number: int = connection.execute(query).scalar_one()
         return number
@@ -449,7 +452,7 @@ class Session:
 
     def _walk(self, stages: Iterable[Stage] | None) -> Iterator[RowMapping]:
         """Rows in the order of the input; between two reads nobody is kept waiting."""
-        query = self._matching(select(videos), stages, "").order_by(videos.c.position)
+        query = _matching(select(videos), self.session_id, stages, "").order_by(videos.c.position)
         last = -1
         while True:
             with self._database.read() as connection:
@@ -462,11 +465,6 @@ class Session:
             if len(chunk) < _CHUNK:
                 return
             last = chunk[-1]["position"]
-
-    def _matching(
-        self, query: Select[Any], stages: Iterable[Stage] | None, search: str
-    ) -> Select[Any]:
-        return _matching(query, self.session_id, stages, search)
 
 
 _SORT_COLUMNS: Mapping[VideoSort, ColumnElement[Any]] = {

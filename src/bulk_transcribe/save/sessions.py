@@ -193,25 +193,8 @@ class SessionManager:
 
     def list_sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
         """Sessions, newest first, at most `limit`."""
-        newest = (
-            select(sessions)
-            .order_by(sessions.c.created_at.desc(), sessions.c.session_id.desc())
-            .limit(limit)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(newest).mappings().all()
-            counts: dict[str, dict[Stage, int]] = {row["session_id"]: {} for row in rows}
-            wanted = select(newest.subquery().c.session_id)
-            for session_id, stage, number in connection.execute(
-                select(videos.c.session_id, videos.c.stage, func.count())
-                .where(videos.c.session_id.in_(wanted))
-                .group_by(videos.c.session_id, videos.c.stage)
-            ):
-                counts[session_id][Stage(stage)] = number
-        return [
-            info_of(row, Totals.from_counts(counts[row["session_id"]]), self._database)
-            for row in rows
-        ]
+            return read_infos(connection, self._database, limit=limit)
 
     def claim_engine(self, session_id: str) -> Session:
         """Take a session for the engine of this process, so that no other one works on it.
@@ -326,6 +309,27 @@ class SessionManager:
             next_step="Watch it, or stop it first.",
             code="session_busy",
         )
+
+
+def read_infos(
+    connection: Connection, database: Database, *, limit: int | None = None
+) -> list[SessionInfo]:
+    """Sessions, newest first, at most `limit`, as this transaction sees them."""
+    newest = (
+        select(sessions)
+        .order_by(sessions.c.created_at.desc(), sessions.c.session_id.desc())
+        .limit(limit)
+    )
+    rows = connection.execute(newest).mappings().all()
+    counts: dict[str, dict[Stage, int]] = {row["session_id"]: {} for row in rows}
+    wanted = select(newest.subquery().c.session_id)
+    for session_id, stage, number in connection.execute(
+        select(videos.c.session_id, videos.c.stage, func.count())
+        .where(videos.c.session_id.in_(wanted))
+        .group_by(videos.c.session_id, videos.c.stage)
+    ):
+        counts[session_id][Stage(stage)] = number
+    return [info_of(row, Totals.from_counts(counts[row["session_id"]]), database) for row in rows]
 
 
 def retry_helps() -> ColumnElement[bool]:

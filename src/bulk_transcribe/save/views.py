@@ -17,7 +17,7 @@ from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.pulse_tables import pulses
 from bulk_transcribe.save.pulses import Belief, Pulse, pulse_of
 from bulk_transcribe.save.session import SessionInfo, VideoSort, info_of, table_query
-from bulk_transcribe.save.sessions import retry_helps
+from bulk_transcribe.save.sessions import read_infos, retry_helps
 from bulk_transcribe.save.submissions import Money, read_money
 from bulk_transcribe.save.tables import requests, sessions, videos
 from bulk_transcribe.save.video_rows import state_of
@@ -104,37 +104,18 @@ class Views:
     def lines(self) -> list[SessionLine]:
         """All sessions, newest first."""
         with self._database.read() as connection:
-            rows = (
-                connection.execute(
-                    select(sessions).order_by(
-                        sessions.c.created_at.desc(), sessions.c.session_id.desc()
-                    )
-                )
-                .mappings()
-                .all()
-            )
-            counts: dict[str, dict[Stage, int]] = {row["session_id"]: {} for row in rows}
-            counting = select(videos.c.session_id, videos.c.stage, func.count()).group_by(
-                videos.c.session_id, videos.c.stage
-            )
-            for session_id, stage, number in connection.execute(counting):
-                counts[session_id][Stage(stage)] = number
+            infos = read_infos(connection, self._database)
             spent = read_money(connection)
         return [
-            SessionLine(
-                info=info_of(row, Totals.from_counts(counts[row["session_id"]]), self._database),
-                spent_usd=spent.get(row["session_id"], Money()).spent_usd,
-            )
-            for row in rows
+            SessionLine(info=info, spent_usd=spent.get(info.session_id, Money()).spent_usd)
+            for info in infos
         ]
 
     def belief(self, session_id: str) -> Belief:
         """What the limiter of the newest run believed last; empty before the first."""
-        query = select(pulses).where(pulses.c.session_id == session_id)
-        newest = query.order_by(pulses.c.number.desc()).limit(1)
         with self._database.read() as connection:
-            row = connection.execute(newest).mappings().one_or_none()
-        return Belief() if row is None else pulse_of(row).belief
+            newest = _newest_pulse(connection, session_id)
+        return Belief() if newest is None else newest.belief
 
     def pulse_points(self, session_id: str) -> list[PulsePoint]:
         """The way of a session's runs, oldest first; empty before the first."""
@@ -185,16 +166,6 @@ class Views:
         retriable: int = connection.execute(
             select(func.count()).select_from(videos).where(ours, retry_helps())
         ).scalar_one()
-        newest = (
-            connection.execute(
-                select(pulses)
-                .where(pulses.c.session_id == session_id)
-                .order_by(pulses.c.number.desc())
-                .limit(1)
-            )
-            .mappings()
-            .one_or_none()
-        )
         active = connection.execute(
             select(videos).where(ours, videos.c.stage.in_(_ACTIVE)).order_by(videos.c.position)
         ).mappings()
@@ -208,7 +179,14 @@ class Views:
             settings=json.loads(row["settings"]),
             money=read_money(connection, session_id).get(session_id, Money()),
             requests={RequestKind(kind): int(number) for kind, number in sums},
-            pulse=None if newest is None else pulse_of(newest),
+            pulse=_newest_pulse(connection, session_id),
             active=tuple(state_of(each) for each in active),
             retriable=retriable,
         )
+
+
+def _newest_pulse(connection: Connection, session_id: str) -> Pulse | None:
+    query = select(pulses).where(pulses.c.session_id == session_id)
+    newest = connection.execute(query.order_by(pulses.c.number.desc()).limit(1))
+    row = newest.mappings().one_or_none()
+    return None if row is None else pulse_of(row)

@@ -50,13 +50,7 @@ class FileExporter:
         clock: Clock,
         tags: Sequence[str] = ("transcript",),
     ) -> None:
-        unknown = [name for name in formats if name not in FORMATS]
-        if unknown or not formats:
-            raise ConfigError(
-                f"{', '.join(unknown) or 'No format'} cannot be written.",
-                next_step=f"Choose one or more of {', '.join(FORMATS)}.",
-                code="bad_format",
-            )
+        check_formats(formats)
         self.out_dir = out_dir.absolute()
         self._formats = tuple(dict.fromkeys(formats))
         self._clock = clock
@@ -118,6 +112,21 @@ class FileExporter:
                 path.stem for path in stems if path.suffix.removeprefix(".") in FORMATS
             )
         return self._names
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse what cannot be written.
+
+    Raises:
+        ConfigError: an unknown format, or none at all.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ConfigError(
+            f"{', '.join(unknown) or 'No format'} cannot be written.",
+            next_step=f"Choose one or more of {', '.join(FORMATS)}.",
+            code="bad_format",
+        )
 
 
 def file_text(
