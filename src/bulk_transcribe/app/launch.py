@@ -1,7 +1,6 @@
 """Starts engines: each a process of its own that outlives whoever started it."""
 
 import contextlib
-import logging
 import subprocess
 import sys
 import threading
@@ -10,21 +9,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final
 
+from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.config import Settings, Slots
 from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
 from bulk_transcribe.save.sessions import SessionManager
 
-_log: Final = logging.getLogger(__name__)
-
 #: Exit codes of a run that worked the session: all done, or some not. See `cli.main`.
 _WORKED: Final = frozenset({0, 1})
 _LOOK_EVERY_S: Final = 0.05
 #: How much of the end of a log is read for its reason.
 _TAIL_BYTES: Final = 8_000
-#: Shorter values are words that occur by chance; no key is that short.
-_SHORTEST_SECRET: Final = 6
 _MOST_WORDS: Final = 500
 
 
@@ -179,9 +175,7 @@ def last_words(path: Path, secrets: Sequence[str]) -> tuple[str, str]:
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return "", ""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
+    text = Redactor(secrets)(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [
         line.removeprefix(word)

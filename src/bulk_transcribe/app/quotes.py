@@ -78,11 +78,6 @@ class Quotes:
         curve = self.curve()
         return None if curve is None else curve.price(duration_s)
 
-    def of(self, duration_s: float) -> Decimal | None:
-        """The likely price of a video of that length; None where no quote can be had."""
-        curve = self.curve()
-        return None if curve is None else curve.likely_usd(duration_s)
-
     def trouble(self) -> BulkTranscribeError | None:
         """Why there is no curve; None where there is one, or nobody has asked yet."""
         with self._lock:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from bulk_transcribe.core.clock import Clock
-from bulk_transcribe.core.figures import money
+from bulk_transcribe.core.figures import count, money
 from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.errors import BulkTranscribeError
@@ -188,8 +188,7 @@ def explain(settled: Settled, tell: Callable[[datetime], str]) -> list[str]:
     """What the balance told, in lines for the user; [] where it told nothing new."""
     lines = []
     if settled.not_paid:
-        number = len(settled.not_paid)
-        what = "1 paid request" if number == 1 else f"{number} paid requests"
+        what = count(len(settled.not_paid), "paid request")
         lines.append(f"{what} in doubt did not go through, as the balance shows: sent again.")
     fitting = [each for each in settled.in_doubt if each.submission_id in settled.fitting]
     if fitting:

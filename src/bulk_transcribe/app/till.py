@@ -3,9 +3,10 @@
 import logging
 import threading
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.settling import Purse
 from bulk_transcribe.core.figures import money
 from bulk_transcribe.core.plan import LEAST_BALANCE_USD, Price
 from bulk_transcribe.core.request import Ticket
@@ -13,12 +14,6 @@ from bulk_transcribe.errors import BulkTranscribeError, CreditSpentError, StopBa
 from bulk_transcribe.save.budget import Budget
 
 _log: Final = logging.getLogger(__name__)
-
-
-class Purse(Protocol):
-    """The part of the paid service that tells the balance."""
-
-    def balance_usd(self, ticket: Ticket) -> Decimal | None: ...
 
 
 class Till:

@@ -31,9 +31,9 @@ class Service:
 @given(st.integers(1, 6 * 3600))
 def test_a_quote_is_the_services_price_but_for_the_last_digits(duration_s: int) -> None:
     service = Service()
-    quote = Quotes(service).of(float(duration_s))
+    quote = Quotes(service).price(float(duration_s))
     assert quote is not None
-    assert abs(quote - service.price_usd(duration_s, Ticket())) <= Decimal("0.000005")
+    assert abs(quote.likely_usd - service.price_usd(duration_s, Ticket())) <= Decimal("0.000005")
 
 
 def test_eight_threads_that_come_at_once_ask_once() -> None:
@@ -43,7 +43,8 @@ def test_eight_threads_that_come_at_once_ask_once() -> None:
 
     def ask(_: int) -> Decimal | None:
         together.wait()
-        return quotes.of(60.0)
+        price = quotes.price(60.0)
+        return None if price is None else price.likely_usd
 
     with ThreadPoolExecutor(8) as executor:
         answers = set(executor.map(ask, range(8)))
@@ -57,8 +58,8 @@ def test_a_service_that_does_not_quote_is_asked_once_and_nothing_is_quoted() -> 
     service.error = NetworkError("no answer")
     quotes = Quotes(service)
 
-    assert quotes.of(60.0) is None
-    assert quotes.of(60.0) is None
+    assert quotes.price(60.0) is None
+    assert quotes.price(60.0) is None
     assert len(service.asked) == 1
 
 
@@ -141,7 +142,9 @@ def test_trouble_is_met_with_patience_and_kept_where_it_lasts() -> None:
 
     service.error = NetworkError("no answer", retry_after_s=7.0)
     quotes = Quotes(service, sleep_s=recover)
-    assert quotes.of(60.0) == Decimal("0.005781")
+    price = quotes.price(60.0)
+    assert price is not None
+    assert price.likely_usd == Decimal("0.005781")
     assert waited == [7.0]
     assert quotes.trouble() is None
 
