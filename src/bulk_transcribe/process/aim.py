@@ -38,7 +38,6 @@ _KEPT_LOOKS = 2
 _RESERVED = 2.0  # of today's looks at an overdue job, for looks that met trouble
 _BEYOND = 1.02
 _LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
-_FEW = 1  # so many jobs may have all of the limit, also at the end of a batch
 _LOOKS_AT_THE_END = 12  # a job, at most, when no other waits for its slot: found within seconds
 _LOOKS_AT_THE_LAST = 100  # the last job alone says when a batch is over; two share these, and so on
 
@@ -225,7 +224,8 @@ def _budget_per_s(load: Load) -> float:
     """
     ends_per_s = load.jobs / load.expected_s
     looks = max(_LOOKS_AT_THE_END, _LOOKS_AT_THE_LAST / load.jobs)
-    at_the_end = min(load.supply_per_s * min(1.0, _FEW / load.jobs), looks * ends_per_s)
+    # a job alone may have all of the limit, of several together each as much less
+    at_the_end = min(load.supply_per_s / load.jobs, looks * ends_per_s)
     at_least = min(load.supply_per_s, _LOOKS_AT_LEAST * ends_per_s)
     return max(load.refill * load.supply_per_s + (1 - load.refill) * at_the_end, at_least)
 

@@ -262,13 +262,13 @@ class ParallelVideoProcessor:
 
     def _feed(self, items: Sequence[VideoItem], executor: ThreadPoolExecutor) -> None:
         """Give each free slot the next video; returns when the last one has ended."""
-        next_one = 0
+        waiting = iter(items)
         with self._changed:
             self._to_come = len(items)
         while True:
-            self._retune(to_come=len(items) - next_one)
+            self._retune()
             with self._changed:
-                is_last = next_one == len(items) or self._control.is_draining
+                is_last = self._to_come == 0 or self._control.is_draining
                 if is_last and self._in_flight == 0:
                     return
                 if is_last or self._control.is_paused or self._in_flight >= self._pace.slots:
@@ -277,8 +277,7 @@ class ParallelVideoProcessor:
                     continue
                 self._in_flight += 1
                 self._to_come -= 1
-            self._start(items[next_one], executor)
-            next_one += 1
+            self._start(next(waiting), executor)
 
     def _start(self, item: VideoItem, executor: ThreadPoolExecutor) -> None:
         try:
@@ -295,7 +294,7 @@ class ParallelVideoProcessor:
             self._ports.on_slots(threads)
             _log.warning("no more than %d videos at once: %s", threads, error)
 
-    def _retune(self, *, to_come: int) -> None:
+    def _retune(self) -> None:
         """In "auto", look around every few seconds and choose the slots anew."""
         now_s = self._clock.now_s()
         with self._changed:
@@ -303,7 +302,7 @@ class ParallelVideoProcessor:
             if not is_due or self._control.is_paused:
                 return
             self._looked_s = now_s
-        seen = self._seen(now_s, to_come)
+        seen = self._seen(now_s)
         with self._changed:
             if not self._is_auto:
                 return
@@ -314,14 +313,14 @@ class ParallelVideoProcessor:
             _log.debug("slots: %d -> %d, seen: %s", before, slots, seen)
             self._ports.on_slots(slots)
 
-    def _seen(self, now_s: float, to_come: int) -> Seen:
+    def _seen(self, now_s: float) -> Seen:
         reading = (self._ports.gauge or Gauge()).read()  # asks the limiter: not under the lock
         with self._changed:
             return Seen(
                 at_s=now_s,
                 in_flight=self._in_flight,
                 held_up=reading.held_up,
-                to_come=to_come,
+                to_come=self._to_come,
                 ended=sum(self._counts.values()),
                 refused=reading.refused,
                 errors=reading.errors,
