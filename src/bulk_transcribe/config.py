@@ -29,16 +29,12 @@ MAX_SLOTS: Final = 512
 UI_MAX_SLOTS: Final = 10
 TOML_NAME: Final = "bulk-transcribe.toml"
 
-#: A timeout, speed or rate of this much is a slip.
+#: A timeout, speed or rate of this much is a slip, and so is a cost limit beyond it.
 _ENDLESS: Final = 1_000_000
 #: Of a value that cannot be used, this many characters are shown.
 _MOST_SHOWN: Final = 100
 
 Slots = int | Literal["auto"]
-
-
-#: More than anybody means; beyond it a limit is a slip of the finger.
-MOST_COST_USD = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,10 +213,9 @@ class Settings:
                 problems.append(
                     f"{name} must be above 0 and below a million, not {getattr(self, name)}."
                 )
-        if self.max_cost_usd is not None and not 0 <= self.max_cost_usd <= MOST_COST_USD:
+        if self.max_cost_usd is not None and not 0 <= self.max_cost_usd <= _ENDLESS:
             problems.append(
-                f"max_cost_usd must be none, or from 0 to {MOST_COST_USD:,}, "
-                f"not {self.max_cost_usd}."
+                f"max_cost_usd must be none, or from 0 to {_ENDLESS:,}, not {self.max_cost_usd}."
             )
         for each in fields(self):
             value = getattr(self, each.name)

@@ -12,9 +12,9 @@ from bulk_transcribe.app import App
 from bulk_transcribe.cli.text import print_json
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.figures import count
-from bulk_transcribe.errors import ConfigError
 from bulk_transcribe.save.database import open_database
 from bulk_transcribe.ui.compatibility import CompatibilityReport
+from bulk_transcribe.ui.server import no_streamlit
 
 _DONE, _TROUBLE = 0, 1
 _TALKS = "streamlit.runtime.scriptrunner_utils.script_run_context"
@@ -27,11 +27,7 @@ def run(settings: Settings, *, newest: int | None, as_json: bool) -> int:
     try:
         from bulk_transcribe.ui.drawn import page_checker  # noqa: PLC0415 -- an extra, and slow
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "The page needs Streamlit, which is not installed.",
-            next_step="Install it with: pip install 'bulk-transcribe[ui]'",
-            code="no_ui",
-        ) from error
+        raise no_streamlit() from error
     # it says of each drawing that no browser is there, which is the point
     logging.getLogger(_TALKS).addFilter(lambda record: record.levelno > logging.WARNING)
     # as for the page itself: the one flag there is reaches it by the environment

@@ -63,6 +63,10 @@ ORDER_CHOICES: Final[Mapping[Order, str]] = MappingProxyType(
     }
 )
 
+FORMATS_HELP: Final = (
+    "md: notes with clickable times. srt, vtt: subtitles. txt: words. json: everything."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Given:

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from bulk_transcribe.config import RATE_LIMIT_MODES, UI_MAX_SLOTS, ParallelConfig
+from bulk_transcribe.config import MAX_SLOTS, RATE_LIMIT_MODES, UI_MAX_SLOTS, ParallelConfig
 
 #: Where the slider stands when parallel work is switched on.
 _FIRST_SLOTS: Final = 2
@@ -20,8 +20,6 @@ _TYPICAL_VIDEO_S: Final = 60
 #: Sockets, database and files of the program itself, and for each video in flight.
 _OPEN_FILES: Final = 64
 _OPEN_FILES_EACH: Final = 4
-#: "auto" goes this high where nothing else bounds it: see `process.concurrency.MOST`.
-_AUTO_MOST: Final = 512
 
 _MODE_TEXTS: Final = {
     "auto": "Start with one shared budget, and use more only once the service has shown more.",
@@ -86,7 +84,7 @@ def findings(config: ParallelConfig, machine: Machine) -> tuple[Finding, ...]:
                 f"{enough} is enough."
             )
         )
-    most = _AUTO_MOST if slots == "auto" else slots
+    most = MAX_SLOTS if slots == "auto" else slots
     needed = _OPEN_FILES + most * _OPEN_FILES_EACH
     if config.enable_parallel and machine.open_files is not None and machine.open_files < needed:
         fits = max(1, (machine.open_files - _OPEN_FILES) // _OPEN_FILES_EACH)

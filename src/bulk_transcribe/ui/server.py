@@ -76,10 +76,15 @@ def serve(place: Place) -> None:
     try:
         from streamlit.web import cli  # noqa: PLC0415 -- an extra, and slow to import
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "The page needs Streamlit, which is not installed.",
-            next_step="Install it with: pip install 'bulk-transcribe[ui]'",
-            code="no_ui",
-        ) from error
+        raise no_streamlit() from error
     sys.argv = ["streamlit", *flags(place)]  # the script sees the words of its own start alone
     cli.main(flags(place), standalone_mode=False)
+
+
+def no_streamlit() -> ConfigError:
+    """What to say where the page's extra is not installed."""
+    return ConfigError(
+        "The page needs Streamlit, which is not installed.",
+        next_step="Install it with: pip install 'bulk-transcribe[ui]'",
+        code="no_ui",
+    )

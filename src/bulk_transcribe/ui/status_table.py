@@ -13,6 +13,7 @@ from bulk_transcribe.save.session import VideoSort
 from bulk_transcribe.save.views import VideoRow
 from bulk_transcribe.ui import figures, trouble, words
 from bulk_transcribe.ui.context import PageContext
+from bulk_transcribe.ui.paging import page_of
 from bulk_transcribe.ui.reading import Overview, VideoDetail
 
 #: Streamlit sends no more rows than this at once, and rows that are not sent cannot be chosen.
@@ -84,6 +85,7 @@ def _draw_rows(page: PageContext, session_id: str, rows: Sequence[VideoRow], fil
         return
     is_choosable = len(rows) <= _MOST_CHOOSABLE
     options = {
+        "key": f"videos_{filters}",
         "data": figures.table(rows),
         "height": _HEIGHT if len(rows) > _FEW_ROWS else "auto",
         "hide_index": True,
@@ -92,14 +94,13 @@ def _draw_rows(page: PageContext, session_id: str, rows: Sequence[VideoRow], fil
         "alt": "All videos and where each of them is",
     }
     if not is_choosable:
-        st.dataframe(key=f"videos_{filters}", lazy=True, **options)
+        st.dataframe(lazy=True, **options)
         st.caption(
             f"{count(len(rows), 'video')}. Search or filter to {_MOST_CHOOSABLE:,} or fewer to "
             "open one."
         )
         return
-    key = f"videos_{filters}"
-    shown = st.dataframe(key=key, on_select="rerun", selection_mode="single-row", **options)
+    shown = st.dataframe(on_select="rerun", selection_mode="single-row", **options)
     st.caption(f"{count(len(rows), 'video')}. Tick a row to open it.")
     _chosen(page, session_id, rows, shown.selection.rows)
 
@@ -141,20 +142,9 @@ def _troubles(page: PageContext, session_id: str) -> None:
         total = page.store.count(session_id, _TROUBLE)
         if not total:
             return
-        pages = -(-total // _TROUBLES_A_PAGE)
         with st.container(horizontal=True, vertical_alignment="center", key="troubles"):
             st.markdown(f"**What went wrong: {count(total, 'video')}**", width="content")
-            number = 1
-            if pages > 1:
-                number = int(
-                    st.number_input(
-                        f"Page of {pages}",
-                        min_value=1,
-                        max_value=pages,
-                        key=f"troubles_{session_id}",
-                        width=140,
-                    )
-                )
+            number = page_of(total, _TROUBLES_A_PAGE, key=f"troubles_{session_id}")
         rows = page.store.table(
             session_id,
             stages=_TROUBLE,

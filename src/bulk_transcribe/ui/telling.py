@@ -25,9 +25,7 @@ def tell_error(error: BulkTranscribeError) -> None:
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
-def wait_for(
-    job: Background[object], text: Callable[[News], str], *, can_cancel: bool = True
-) -> None:
+def wait_for(job: Background[object], text: Callable[[News], str]) -> None:
     """Show how far a piece of work is, and a way to end it; draws the page anew once it is over.
 
     The rest of the page stays usable meanwhile.
@@ -41,7 +39,5 @@ def wait_for(
             st.status(plain(text(news)), state="running")
         else:
             st.progress(news.fraction, text=plain(text(news)))
-    if not can_cancel:
-        return
     with button:
         st.button("Cancel", key=f"cancel_{id(job)}", on_click=job.cancel, width="stretch")

@@ -352,7 +352,7 @@ def _choice(base: Settings, number: int) -> Choice:
         selection_mode="multi",
         default=list(base.formats),
         key=f"formats_{number}",
-        help="md: notes with clickable times. srt, vtt: subtitles. txt: words. json: everything.",
+        help=drafts.FORMATS_HELP,
     )
     out = two.text_input(
         "Folder for the files",

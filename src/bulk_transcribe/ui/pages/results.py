@@ -15,7 +15,8 @@ from bulk_transcribe.errors import BulkTranscribeError, OutputError
 from bulk_transcribe.ui import reader
 from bulk_transcribe.ui.background import Background, News
 from bulk_transcribe.ui.context import PageContext, choose
-from bulk_transcribe.ui.drafts import Tell
+from bulk_transcribe.ui.drafts import FORMATS_HELP, Tell
+from bulk_transcribe.ui.paging import page_of
 from bulk_transcribe.ui.scratch import Scratch
 from bulk_transcribe.ui.telling import tell_error, wait_for
 from bulk_transcribe.ui.words import one_line, plain
@@ -241,12 +242,7 @@ def _show_found(desk: _Desk, found: Found) -> None:
     else:
         st.caption(reader.found_text(found))
     groups = reader.by_video(found)
-    pages = max(1, -(-len(groups) // _HITS_A_PAGE))
-    number = 1
-    if pages > 1:
-        number = st.number_input(
-            f"Page of {pages}", min_value=1, max_value=pages, key=f"hits_{desk.words}", width=160
-        )
+    number = page_of(len(groups), _HITS_A_PAGE, key=f"hits_{desk.words}", width=160)
     for video_id, hits in groups[(number - 1) * _HITS_A_PAGE : number * _HITS_A_PAGE]:
         with st.container(border=True, gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -275,7 +271,7 @@ def _download_view(page: PageContext, desk: _Desk) -> None:
         selection_mode="multi",
         default=["md"],
         key=f"formats_{desk.session_id}",
-        help="md: notes with clickable times. srt, vtt: subtitles. txt: words. json: everything.",
+        help=FORMATS_HELP,
     )
 
     is_busy = desk.packing is not None and not desk.packing.wait(0.3)

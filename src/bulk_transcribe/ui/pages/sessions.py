@@ -9,6 +9,7 @@ from bulk_transcribe.save.views import SessionLine
 from bulk_transcribe.ui import trouble, words
 from bulk_transcribe.ui.badge import badge
 from bulk_transcribe.ui.context import PageContext
+from bulk_transcribe.ui.paging import page_of
 
 _A_PAGE = 20
 
@@ -22,14 +23,7 @@ def render(page: PageContext) -> None:
         if st.button("New batch", type="primary", icon=":material/add_circle:"):
             page.go("new", None)
         return
-    pages = -(-len(lines) // _A_PAGE)
-    number = 1
-    if pages > 1:
-        number = int(
-            st.number_input(
-                f"Page of {pages}", min_value=1, max_value=pages, key="sessions_page", width=140
-            )
-        )
+    number = page_of(len(lines), _A_PAGE, key="sessions_page")
     for line in lines[(number - 1) * _A_PAGE : number * _A_PAGE]:
         _line(page, line)
 
