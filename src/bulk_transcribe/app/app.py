@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
-from bulk_transcribe.app.engine import Engine, Shared, key_of
+from bulk_transcribe.app.engine import Engine
 from bulk_transcribe.app.files import Written, write_files
 from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress, silent
 from bulk_transcribe.app.limits import Limits
@@ -15,6 +15,7 @@ from bulk_transcribe.app.parts import Clients, RequestFan
 from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.app.reclaim import Reclaim, Stores
 from bulk_transcribe.app.settling import Account, Settled, Settling
+from bulk_transcribe.app.workbench import Shared, key_of
 from bulk_transcribe.clients.captions import YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient

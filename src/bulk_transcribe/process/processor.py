@@ -16,39 +16,18 @@ from typing import Final, Literal
 
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
-from bulk_transcribe.core.outcome import (
-    BatchResult,
-    Cancelled,
-    Crashed,
-    Failed,
-    Succeeded,
-    Totals,
-    VideoResult,
-)
+from bulk_transcribe.core.outcome import BatchResult, Failed, Succeeded, Totals, VideoResult
 from bulk_transcribe.core.plan import BatchPlan
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.errors import (
-    AuthError,
-    CostLimitError,
-    CreditSpentError,
-    OutputError,
-    StopBatchError,
-    StoppedError,
-    StoreError,
-)
+from bulk_transcribe.errors import StopBatchError
 from bulk_transcribe.process.concurrency import LOOK_EVERY_S, MOST, Pace, Seen, next_pace
 from bulk_transcribe.process.gauge import Gauge
+from bulk_transcribe.process.guard import Guard
 
 _log: Final = logging.getLogger(__name__)
 
 Slots = int | Literal["auto"]
-
-#: After these nothing in flight can end well either, and nothing is lost: paid jobs stay
-#: claimable. After the others (no credit) what has been paid for is still fetched.
-_ENDS_AT_ONCE: Final = (AuthError, StoreError, OutputError)
-#: These end paying alone: what costs nothing may go on.
-_ENDS_PAYING: Final = (CreditSpentError, CostLimitError)
 
 
 def _no_requests() -> int:
@@ -126,7 +105,7 @@ class ParallelVideoProcessor:
         self._to_come = 0
         self._counts: Counter[Stage] = Counter()
         self._spent_usd = Decimal(0)
-        self._stopped_by: StopBatchError | None = None
+        self._guard = self._new_guard()
         self.set_concurrency(slots)
 
     @property
@@ -175,28 +154,10 @@ class ParallelVideoProcessor:
         self._ports.on_slots(now)
 
     def stop(self, error: StopBatchError) -> None:
-        """End the batch because of an error that every further video would meet.
-
-        No further video starts and no further paid request goes out. A wrong key, a broken
-        database and a full disk end the videos in flight, too; otherwise (no credit, the cost
-        limit) jobs that were paid for are still fetched, and where there are free sources the
-        other videos are tried with them. Of several errors the first one counts.
-        """
+        """End the batch because of an error that every further video would meet: `Guard.stop`."""
         with self._changed:
-            is_first = self._stopped_by is None
-            if is_first:
-                self._stopped_by = error
-        if is_first:
-            _log.error("the batch stops: %s", error)
-        if isinstance(error, _ENDS_PAYING) and self._ports.goes_on_free(error):
-            return
-        if isinstance(error, _ENDS_AT_ONCE):
-            self._control.halt()
-        elif isinstance(error, CostLimitError):
-            self._control.drain()  # what fitted into the limit may still be sent
-        else:
-            self._control.drain()
-            self._control.pause()  # paused and draining: nobody submits any more
+            guard = self._guard
+        guard.stop(error)
 
     def process_video_batch(self, plan: BatchPlan) -> BatchResult:
         """Work all videos in the plan's order; returns when every thread is done.
@@ -233,12 +194,12 @@ class ParallelVideoProcessor:
             self._in_flight = 0
             self._counts = Counter()
             self._spent_usd = Decimal(0)
-            self._stopped_by = None
+            self._guard = self._new_guard()
             self._looked_s = self._clock.now_s()
 
     def _result(self, total: int, elapsed_s: float) -> BatchResult:
         with self._changed:
-            counts, stopped_by = dict(self._counts), self._stopped_by
+            counts, stopped_by = dict(self._counts), self._guard.stopped_by
             spent_usd = self._spent_usd
         counts[Stage.QUEUED] = total - sum(counts.values())
         return BatchResult(
@@ -250,6 +211,10 @@ class ParallelVideoProcessor:
             stopped_by=stopped_by,
             was_interrupted=stopped_by is None and self._control.is_draining,
         )
+
+    def _new_guard(self) -> Guard:
+        ports = self._ports
+        return Guard(ports.process, ports.finish, ports.goes_on_free, self._control)
 
     # --- the calling thread ---
 
@@ -281,7 +246,7 @@ class ParallelVideoProcessor:
 
     def _start(self, item: VideoItem, executor: ThreadPoolExecutor) -> None:
         try:
-            executor.submit(self._run, item)
+            executor.submit(self._run, item, self._guard)
         except RuntimeError as error:
             # Where the system gives no more threads, the video is in the executor's queue all
             # the same and gets the next thread that is free, if there is any.
@@ -337,13 +302,11 @@ class ParallelVideoProcessor:
 
     # --- the threads video_processor-N ---
 
-    def _run(self, item: VideoItem) -> None:
+    def _run(self, item: VideoItem, guard: Guard) -> None:
         """A slot's work: one video, its end noted and counted, whatever happens."""
         result: VideoResult | None = None
         try:
-            if not self._control.is_draining:  # else it stays queued
-                result = self._guarded(item.video_id, lambda: self._ports.process(item))
-                result = self._noted(result)
+            result = guard.work(item)
         finally:
             with self._changed:
                 self._in_flight -= 1
@@ -352,31 +315,6 @@ class ParallelVideoProcessor:
                     if isinstance(result, Succeeded | Failed):
                         self._spent_usd += result.spent_usd
                 self._changed.notify_all()
-
-    def _noted(self, result: VideoResult) -> VideoResult:
-        """The result once it is on disk; one that is not there has not ended for the store."""
-        with self._changed:
-            if isinstance(self._stopped_by, StoreError):
-                return Cancelled(video_id=result.video_id)
-
-        def note() -> VideoResult:
-            self._ports.finish(result)
-            return result
-
-        return self._guarded(result.video_id, note)
-
-    def _guarded(self, video_id: str, call: Callable[[], VideoResult]) -> VideoResult:
-        """The worker's edge: whatever is raised becomes a result, and the batch goes on."""
-        try:
-            return call()
-        except StoppedError:
-            return Cancelled(video_id=video_id)
-        except StopBatchError as error:
-            self.stop(error)
-            return Cancelled(video_id=video_id)
-        except BaseException as error:  # noqa: BLE001 -- a bug, or a library that wants to exit
-            _log.exception("%s: crashed", video_id)
-            return Crashed(video_id=video_id, error=error)
 
 
 def _refuse_twice(items: Sequence[VideoItem]) -> None:
