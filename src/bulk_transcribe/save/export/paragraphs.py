@@ -1,5 +1,6 @@
 """Readable paragraphs out of segments of two seconds, or out of one long text."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +12,12 @@ from bulk_transcribe.core.transcript import Segment
 _GOAL = 500
 #: Characters after which it ends anyway: automatic captions have no full stops.
 _LIMIT = 900
-#: A silence of this many seconds ends a paragraph that is not just a few words.
-_PAUSE_S = 2.5
+#: A silence of this many seconds ends a paragraph that is not just a few words; where sentences
+#: are marked, in the middle of one only a long silence does.
+_PAUSE_S, _LONG_PAUSE_S = 2.5, 6.0
 _FEW = 120
+#: Sentences count as marked with at least one end in so many characters.
+_MARKED = 600
 
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '?"', '!"', ".”", "?”", "!”")  # noqa: RUF001 -- full-width on purpose
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")  # noqa: RUF001 -- full-width on purpose
@@ -54,19 +58,51 @@ def join_words(parts: Iterable[str]) -> str:
     return joined
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """At most one sentence of one segment."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
 def _of_segments(timed: Sequence[tuple[Segment, str]]) -> Iterator[Paragraph]:
+    until_s = [segment.start_s for segment, _ in timed[1:]] + [math.inf]
+    pieces = [
+        piece
+        for (segment, text), next_s in zip(timed, until_s, strict=True)
+        for piece in _pieces(segment, text, next_s)
+    ]
+    ends = sum(piece.text.endswith(_SENTENCE_ENDS) for piece in pieces)
+    is_marked = ends * _MARKED >= sum(len(text) for _, text in timed)
     words: list[str] = []
     length, start_s, end_s = 0, 0.0, 0.0
-    for segment, text in timed:
-        if words and _ends(words[-1], length, segment.start_s - end_s):
+    for piece in pieces:
+        silence_s = piece.start_s - end_s
+        if words and _ends(words[-1], length, silence_s, is_marked=is_marked):
             yield Paragraph(join_words(words), start_s)
             words, length = [], 0
         if not words:
-            start_s = segment.start_s
-        words.append(text)
-        length += len(text) + 1
-        end_s = max(end_s, segment.end_s)
+            start_s = piece.start_s
+        words.append(piece.text)
+        length += len(piece.text) + 1
+        end_s = max(end_s, piece.end_s)
     yield Paragraph(join_words(words), start_s)
+
+
+def _pieces(segment: Segment, text: str, next_s: float) -> Iterator[_Piece]:
+    """The sentences of a segment; where one begins within it is told from its length.
+
+    Captions stay on the screen while the next one, at `next_s`, is spoken already.
+    """
+    parts = [part for part in _BETWEEN_SENTENCES.split(text) if part]
+    took_s = max(0.0, min(segment.end_s, next_s) - segment.start_s)
+    before = 0
+    for number, part in enumerate(parts, 1):
+        start_s = segment.start_s + took_s * before / len(text)
+        yield _Piece(part, start_s, segment.end_s if number == len(parts) else start_s)
+        before += len(part) + 1
 
 
 def _of_text(block: str) -> Iterator[str]:
@@ -83,9 +119,11 @@ def _of_text(block: str) -> Iterator[str]:
         yield join_words(words)
 
 
-def _ends(last: str, length: int, silence_s: float) -> bool:
-    is_long = length >= _GOAL and last.endswith(_SENTENCE_ENDS)
-    return is_long or length >= _LIMIT or (silence_s >= _PAUSE_S and length >= _FEW)
+def _ends(last: str, length: int, silence_s: float, *, is_marked: bool) -> bool:
+    is_sentence = last.endswith(_SENTENCE_ENDS)
+    pause_s = _PAUSE_S if is_sentence or not is_marked else _LONG_PAUSE_S
+    is_pause = silence_s >= pause_s and length >= _FEW
+    return (length >= _GOAL and is_sentence) or length >= _LIMIT or is_pause
 
 
 def _needs_no_space(left: str, right: str) -> bool:

@@ -65,6 +65,39 @@ def test_a_pause_ends_a_paragraph_of_more_than_a_few_words() -> None:
     assert [part.start_s for part in paragraphs(spoken, "")] == [0, 20]
 
 
+def test_a_paragraph_begins_with_a_sentence_also_within_a_caption() -> None:
+    """Captions of a few seconds end where the line is full, not where the sentence is."""
+    spoken = [
+        Segment(at * 4.0, at * 4.0 + 4, "end of the day. As you can see from this chart, the")
+        for at in range(60)
+    ]
+    found = paragraphs(spoken, "")
+    assert len(found) > 3
+    assert all(part.text.startswith("As you can see") for part in found[1:])
+    first = found[1].start_s or 0.0
+    assert 0 < first % 4 < 4  # within the caption, not at its beginning
+
+
+def test_a_breath_within_a_sentence_ends_no_paragraph() -> None:
+    words = "and so we look at the water, which is here in great amounts, " * 3
+    spoken = [
+        Segment(0, 5, "It begins."),
+        Segment(5, 20, words),
+        Segment(23, 25, "with care."),
+        Segment(28, 30, "The next one."),
+    ]
+    assert [part.start_s for part in paragraphs(spoken, "")] == [0, 28]
+
+
+def test_captions_that_overlap_keep_their_order() -> None:
+    spoken = [
+        Segment(float(at), at + 9.0, "One of many. Another one here.") for at in range(100)
+    ]
+    starts = [part.start_s or 0.0 for part in paragraphs(spoken, "")]
+    assert len(starts) > 3
+    assert starts == sorted(starts)
+
+
 def test_blank_lines_of_a_plain_text_stay_breaks() -> None:
     assert [part.text for part in paragraphs((), "one\ntwo\n\n three ")] == ["one two", "three"]
 
