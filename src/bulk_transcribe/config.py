@@ -6,6 +6,7 @@ the one function that reads them; nothing below `cli` looks at the environment.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -31,6 +32,8 @@ TOML_NAME: Final = "bulk-transcribe.toml"
 
 #: A timeout, speed or rate of this much is a slip, and so is a cost limit beyond it.
 _ENDLESS: Final = 1_000_000
+#: A language tag (RFC 5646), as far as YouTube has them: en, pt-BR, zh-Hant, es-419; or "any".
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 #: Of a value that cannot be used, this many characters are shown.
 _MOST_SHOWN: Final = 100
 
@@ -206,6 +209,11 @@ class Settings:
         problems += _unknown("log_level", (self.log_level,), ("debug", "info", "warning", "error"))
         if not self.languages:
             problems.append('languages is empty: name one, or "any".')
+        problems += [
+            f"languages: {word[:_MOST_SHOWN]!r} is neither a language code (en, pt-BR) nor any."
+            for word in self.languages
+            if not _LANGUAGE.fullmatch(word)
+        ]
         for name in ("deapi_base_url", "youtube_api_base_url", "youtube_base_url"):
             problems += _bad_address(name, getattr(self, name))
         for name in ("captions_rpm", "request_timeout_s", "clock_speed"):

@@ -28,7 +28,7 @@ from bulk_transcribe.core.plan import BatchPlan, CaptionProbe
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.errors import ConfigError, InputError
+from bulk_transcribe.errors import BulkTranscribeError, ConfigError, InputError
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.save.balances import Balances
 from bulk_transcribe.save.database import open_database
@@ -150,6 +150,10 @@ class App:
             answers=answers,
             progress=progress,
         )
+
+    def price_trouble(self) -> BulkTranscribeError | None:
+        """Why the paid service gave no prices; None where it did, or was not asked."""
+        return self._quotes.trouble()
 
     def warnings(self) -> tuple[str, ...]:
         """What the user should know before the start."""

@@ -176,11 +176,13 @@ class Intake:
     ) -> CaptionProbe | None:
         """Ask a few videos for captions; None where nothing depends on it.
 
+        With captions they are free, without they have to be paid for or cannot be done.
+
         `kept` has the ids whose captions are stored; those that are now go into it, also where
         the probe was broken off.
         """
         settings = self._settings
-        if self._usable_sources()[:2] != ("captions", "deapi"):
+        if self._usable_sources()[:1] != ("captions",):
             return None
 
         def keep(found: Transcript) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from bulk_transcribe.cli import work
+from bulk_transcribe.cli.ports import try_to_listen
 from bulk_transcribe.cli.text import note, print_json
 from bulk_transcribe.config import FORMATS, load
 from bulk_transcribe.core.clock import SystemClock
@@ -60,6 +61,7 @@ def simulate(
 ) -> int:
     """Serve until Ctrl-C, then show what was counted."""
     config = _config(fields)
+    try_to_listen("The simulator", "127.0.0.1", port)
     stop = threading.Event()
 
     def leave(_number: int, _frame: FrameType | None) -> None:
@@ -85,6 +87,11 @@ def _config(given: Mapping[str, Any]) -> SimulatorConfig:
     values = dict(given)
     try:
         values["balance_usd"] = Decimal(str(values["balance_usd"]))
+    except ArithmeticError as error:
+        raise ConfigError(
+            f"--balance {values['balance_usd']!r} is no amount of US dollars, such as 5.00."
+        ) from error
+    try:
         return SimulatorConfig(**values)
     except (ValueError, ArithmeticError) as error:
         raise ConfigError(f"The simulator cannot be set up: {error}.") from error

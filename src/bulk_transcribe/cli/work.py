@@ -29,7 +29,13 @@ from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.outcome import BatchResult
 from bulk_transcribe.core.plan import LEAST_BALANCE_USD, BatchPlan, CaptionProbe, Forecast
-from bulk_transcribe.errors import ConfigError, CostLimitError, InputError
+from bulk_transcribe.errors import (
+    BulkTranscribeError,
+    ConfigError,
+    CostLimitError,
+    InputError,
+    StopBatchError,
+)
 from bulk_transcribe.save.submissions import Decision
 
 __all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
@@ -90,7 +96,8 @@ def resume(
             settle_doubts(app, session_id, in_doubt)
             left = app.sessions.prepare_resume(session_id, retry_failed=failed_too)
             if not left:
-                note(f"Nothing is left to do in {session_id}.")
+                what = "to try again" if failed_too else "to do"
+                note(f"Nothing is left {what} in {session_id}.")
             return _work(app, session_id, look, refresh=False, problems=None)
     finally:
         logs.stop()
@@ -137,12 +144,26 @@ def plan(
             with _status("Asking for prices and a few captions…", look):
                 made = app.plan(gathered.items, refresh=refresh, probe=probe)
             if look.as_json:
-                print_json(_plan_json(made, gathered))
+                print_json(_plan_json(made, gathered, app.price_trouble()))
             else:
-                _print_plan(Console(), made, gathered, settings)
-            return _DONE if not gathered.problems else _SOME_NOT
+                _print_plan(Console(), made, gathered, app)
+            return _plan_code(app.price_trouble(), gathered)
     finally:
         logs.stop()
+
+
+def _plan_code(trouble: BulkTranscribeError | None, gathered: Gathered) -> int:
+    """Say what is wrong with the paid service or the list; the exit code."""
+    if trouble is not None:
+        note(f"error: {trouble.message}")
+        if trouble.next_step:
+            note(f"  next: {trouble.next_step}")
+    if isinstance(trouble, StopBatchError):
+        return _STOPPED
+    if not gathered.items:
+        note("No video was found in the input.")
+        return _USAGE
+    return _SOME_NOT if gathered.problems or trouble is not None else _DONE
 
 
 def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
@@ -178,7 +199,7 @@ def _nothing_to_do(gathered: Gathered, look: Look) -> int:
     if look.as_json:
         print_json({"session": None, "total": 0, "done": 0, "problems": len(gathered.problems)})
     note("No video was found in the input.")
-    return _USAGE if gathered.problems else _DONE
+    return _USAGE
 
 
 def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int | None) -> int:
@@ -188,7 +209,7 @@ def _work(app: App, session_id: str, look: Look, *, refresh: bool, problems: int
         requests = engine.requests()
     if look.as_json:
         print_json(_result_json(result, requests, problems))
-    if not (look.as_json or look.quiet):
+    if not look.as_json:
         _print_end(Console(), app, result)
     if result.stopped_by is not None:
         note(f"stopped: {result.stopped_by.message}")
@@ -257,7 +278,9 @@ def _print_end(console: Console, app: App, result: BatchResult) -> None:
         console.print(f"Complete it with: bulk-transcribe resume {result.session_id}")
 
 
-def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
+def _plan_json(
+    made: BatchPlan, gathered: Gathered, trouble: BulkTranscribeError | None
+) -> dict[str, Any]:
     forecast = made.forecast
     cost, share, probe = forecast.cost_usd, forecast.free_share, forecast.probe
     return {
@@ -265,6 +288,17 @@ def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
         "known": forecast.known,
         "unknown_duration": forecast.unknown_duration,
         "problems": len(gathered.problems),
+        "not_understood": [
+            {
+                "origin": problem.origin,
+                "line": problem.line,
+                "text": problem.text,
+                "message": problem.message,
+                "suggestion": problem.suggestion,
+            }
+            for problem in gathered.problems
+        ],
+        "price_error": None if trouble is None else trouble.message,
         "duplicates": len(gathered.duplicates),
         "material_s": forecast.material_s,
         "requests": [forecast.requests.low, forecast.requests.high],
@@ -289,8 +323,8 @@ def _plan_json(made: BatchPlan, gathered: Gathered) -> dict[str, Any]:
     }
 
 
-def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings: Settings) -> None:
-    forecast = made.forecast
+def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, app: App) -> None:
+    forecast, settings = made.forecast, app.settings
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("videos", f"{forecast.videos:,}")
     table.add_row("known already", f"{forecast.known:,} (free)")
@@ -307,8 +341,8 @@ def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings:
             f"time, {order}{chosen}", f"{time_range(span.low, span.high)} with -j {slots}"
         )
     if forecast.probe is not None:
-        table.add_row("captions", _captions(forecast, forecast.probe))
-    table.add_row("cost", _cost(forecast))
+        table.add_row("captions", _captions(forecast, forecast.probe, app))
+    table.add_row("cost", _cost(forecast, app))
     if forecast.max_cost_usd is not None:
         table.add_row("cost limit", _limit(forecast, forecast.max_cost_usd))
     table.add_row("balance", _balance(forecast))
@@ -319,10 +353,13 @@ def _print_plan(console: Console, made: BatchPlan, gathered: Gathered, settings:
     console.print(table)
 
 
-def _captions(forecast: Forecast, probe: CaptionProbe) -> str:
+def _captions(forecast: Forecast, probe: CaptionProbe, app: App) -> str:
     if not probe.asked:
         return f"nobody could be asked: {probe.note}"
     found = f"{len(probe.free)} of {probe.asked} asked have them"
+    if app.deapi is None or "deapi" not in app.settings.sources:
+        lacks = "without a deAPI key" if app.deapi is None else "from captions alone"
+        return f"{found}; a video without them cannot be done {lacks}"
     share = forecast.free_share
     if share is None or forecast.videos == forecast.known:
         return found
@@ -331,9 +368,11 @@ def _captions(forecast: Forecast, probe: CaptionProbe) -> str:
     return f"{found}; of the rest {share.low:.0%} to {share.high:.0%} are likely free"
 
 
-def _cost(forecast: Forecast) -> str:
+def _cost(forecast: Forecast, app: App) -> str:
     if forecast.cost_usd is None:
-        return "not known without a deAPI key"
+        if app.deapi is None:
+            return "not known without a deAPI key"
+        return "not known: deAPI gave no prices"
     low, high = map(money, forecast.cost_usd)
     if forecast.cost_likely_usd is not None:
         likely = money(forecast.cost_likely_usd)

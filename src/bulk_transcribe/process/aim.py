@@ -38,8 +38,8 @@ _KEPT_LOOKS = 2
 _RESERVED = 2.0  # of today's looks at an overdue job, for looks that met trouble
 _BEYOND = 1.02
 _LOOKS_AT_LEAST = 1.06  # a job, while the limit allows it
-_LOOKS_AT_THE_END = 12  # a job, at most, when no other waits for its slot: found within seconds
-_LOOKS_AT_THE_LAST = 100  # the last job alone says when a batch is over; two share these, and so on
+_LOOKS_AT_THE_END = 6  # a job, at most, when no other waits for its slot: found within seconds
+_LOOKS_AT_THE_LAST = 120  # the last job alone says when a batch is over; two have a quarter each
 
 
 class EndBelief(Protocol):
@@ -223,7 +223,7 @@ def _budget_per_s(load: Load) -> float:
     a batch runs dry it only tells sooner what is done, so many jobs leave most of it to others.
     """
     ends_per_s = load.jobs / load.expected_s
-    looks = max(_LOOKS_AT_THE_END, _LOOKS_AT_THE_LAST / load.jobs)
+    looks = max(_LOOKS_AT_THE_END, _LOOKS_AT_THE_LAST / load.jobs**2)
     # a job alone may have all of the limit, of several together each as much less
     at_the_end = min(load.supply_per_s / load.jobs, looks * ends_per_s)
     at_least = min(load.supply_per_s, _LOOKS_AT_LEAST * ends_per_s)

@@ -90,9 +90,7 @@ def test_a_breath_within_a_sentence_ends_no_paragraph() -> None:
 
 
 def test_captions_that_overlap_keep_their_order() -> None:
-    spoken = [
-        Segment(float(at), at + 9.0, "One of many. Another one here.") for at in range(100)
-    ]
+    spoken = [Segment(float(at), at + 9.0, "One of many. Another one here.") for at in range(100)]
     starts = [part.start_s or 0.0 for part in paragraphs(spoken, "")]
     assert len(starts) > 3
     assert starts == sorted(starts)
