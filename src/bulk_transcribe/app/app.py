@@ -1,6 +1,7 @@
 """`App`: the store, the limits and the clients of one process, opened and closed together."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
@@ -170,7 +171,7 @@ class App:
         """
         FileExporter(self.settings.out, self.settings.formats, clock=self._clock).prepare()
         public = self.settings.public()
-        out = self.settings.out.absolute()
+        out = Path(os.path.abspath(self.settings.out))  # noqa: PTH100 -- "a/../b" as people read it
         kept = {name: public[name] for name in _KEPT} | {"out": str(out)}
         return self.sessions.create_session(
             gathered.items, problems=gathered.problems, settings=kept, out_dir=out, name=name

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from bulk_transcribe.core.stage import Stage, VideoState
@@ -19,8 +20,9 @@ Row = tuple[VideoItem, VideoState, VideoMetadata | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """How many videos got their files, and how many have no transcript to write."""
+    """How many videos got their files, where, and how many have no transcript to write."""
 
+    folder: Path
     videos: int = 0
     without_transcript: int = 0
 
@@ -67,4 +69,4 @@ def _write(rows: Iterable[Row], store: Transcripts, exporter: FileExporter) -> W
             continue
         exporter.write(item, facts, transcript)
         written += 1
-    return Written(videos=written, without_transcript=missing)
+    return Written(folder=exporter.out_dir, videos=written, without_transcript=missing)

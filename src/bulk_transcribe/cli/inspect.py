@@ -41,10 +41,22 @@ def config(loaded: LoadedSettings, *, as_json: bool) -> int:
         return _DONE
     table = Table("setting", "value", "from")
     for name, value in values.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        table.add_row(name, escape(shown) or "-", escape(loaded.origins.get(name, "default")))
+        table.add_row(name, escape(_shown(value)), escape(loaded.origins.get(name, "default")))
     Console().print(table)
     return _DONE
+
+
+def _shown(value: Any) -> str:
+    """A setting's value as it may be typed."""
+    match value:
+        case None | "" | []:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(value)
+        case _:
+            return str(value)
 
 
 def sessions(settings: Settings, *, as_json: bool) -> int:
@@ -117,9 +129,16 @@ def export(
         written = app.export(session_id, out=out, formats=formats)
         missing = written.without_transcript
         if as_json:
-            print_json({"session": session_id, "written": written.videos, "missing": missing})
+            print_json(
+                {
+                    "session": session_id,
+                    "written": written.videos,
+                    "missing": missing,
+                    "out": str(written.folder),
+                }
+            )
         else:
-            print(f"Wrote the files of {count(written.videos, 'video')}.")
+            print(f"Wrote the files of {count(written.videos, 'video')} into {written.folder}.")
             if missing:
                 print(f"{count(missing, 'video')} of this session have no transcript yet.")
     return _SOME_NOT if missing else _DONE

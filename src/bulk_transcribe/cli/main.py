@@ -442,7 +442,10 @@ def simulate(
     balance: Annotated[str, typer.Option(help="Balance in USD.")] = "50",
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A fault, such as html_502=0.1. May be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A fault, such as html_502=0.1; ? lists them. May be repeated.",
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
