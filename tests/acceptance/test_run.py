@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.acceptance.conftest import Command
 from tests.simulated import Simulated
 
@@ -207,6 +209,17 @@ def test_links_come_from_standard_input(simulated_command: tuple[Command, Simula
     ended = command("run", "-", "--json", stdin="\n".join(LINKS[:2]))
     assert ended.code == 0, ended.err
     assert ended.json["total"] == 2
+
+
+@pytest.mark.parametrize("words", [("run", "-"), ("run",), ("plan", "-")])
+def test_an_empty_standard_input_is_a_mistake_and_says_what_to_do(
+    simulated_command: tuple[Command, Simulated], words: tuple[str, ...]
+) -> None:
+    command, _ = simulated_command
+    ended = command(*words, stdin="\n")
+    assert ended.code == 2
+    assert "empty" in ended.err
+    assert "next:" in ended.err
 
 
 def test_a_folder_that_cannot_be_written_stops_before_anything_is_paid(

@@ -74,6 +74,34 @@ def test_the_steps_are_one_line_and_numbered() -> None:
     assert script.get_current_head() == known_versions()[-1]
 
 
+def test_the_sums_of_older_requests_are_what_they_would_have_been_kept_at(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    bring_up_to_date(path, location=steps_up_to(tmp_path / "steps", "0005"))
+    connection = sqlite3.connect(path)
+    rows = [
+        ("s", "claimed", "0.012345", "0.02", "0.013", "t"),
+        ("s", "accepted", None, "0.0200001", "0.013", "t"),
+        ("s", "in_doubt", None, None, "0.5", "t"),
+        ("s", "failed", None, None, None, "t"),
+        ("s", "refused", None, "9", "9", "t"),
+        ("s", "abandoned", None, "9", "9", None),
+        ("t", "abandoned", None, "0.3", None, "t"),
+    ]
+    with connection:
+        connection.executemany(
+            "INSERT INTO submissions (session_id, video_id, source, model, language, options,"
+            " intended_at, detail, owner, state, charged_usd, most_usd, quoted_usd, sent_at)"
+            " VALUES (?, hex(randomblob(5)), 'deapi', 'm', '', '', 'x', '', 'o', ?, ?, ?, ?, ?)",
+            rows,
+        )
+    connection.close()
+    bring_up_to_date(path)
+    kept = sqlite3.connect(path)
+    found = kept.execute("SELECT * FROM session_costs ORDER BY session_id").fetchall()
+    kept.close()
+    assert found == [("s", 532_346, 1), ("t", 300_000, 0)]
+
+
 def test_a_step_that_fails_leaves_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     bring_up_to_date(path)

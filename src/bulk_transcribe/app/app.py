@@ -99,7 +99,13 @@ class App:
                 to_the_end=self.settings.max_cost_usd is not None,
             )
             self._intake = Intake(
-                self.settings, self._clients, self._store, self._clock, self._control, self._quotes
+                self.settings,
+                self._clients,
+                self._store,
+                self._clock,
+                self._control,
+                self._quotes,
+                self._account,
             )
             self._parts = parts.pop_all()
         return self

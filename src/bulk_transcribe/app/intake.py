@@ -4,22 +4,21 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, TextIO
 
 from bulk_transcribe.app.parts import Clients
 from bulk_transcribe.app.probe import probe_captions
 from bulk_transcribe.app.quotes import Quotes
+from bulk_transcribe.app.settling import Account
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.plan import BatchPlan, CaptionProbe, PriceCurve
 from bulk_transcribe.core.ports import ListingSource
-from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
-from bulk_transcribe.errors import BulkTranscribeError, RetryableError, SourceBlockedError
+from bulk_transcribe.errors import RetryableError, SourceBlockedError
 from bulk_transcribe.inputs.collect import Collected, collect
 from bulk_transcribe.inputs.problem import Duplicate, Problem
 from bulk_transcribe.plan.plan import make_plan
@@ -75,9 +74,11 @@ class Intake:
         clock: Clock,
         control: RunControl,
         quotes: Quotes,
+        account: Account,
     ) -> None:
         self._settings = settings
         self._quotes = quotes
+        self._account = account
         self._control = control
         self._clients = clients
         self._store = store
@@ -151,7 +152,7 @@ class Intake:
             rate_limit_rpm=settings.rate_limit_rpm,
             known_ids=known_ids,
             price=self._price() if quote else None,
-            balance_usd=self._balance() if quote else None,
+            balance_usd=self._account.known_balance_usd() if quote else None,
             max_cost_usd=settings.max_cost_usd,
             unpaid_ids=hopeless,
             probe=asked,
@@ -235,16 +236,6 @@ class Intake:
     def _price(self) -> PriceCurve | None:
         """The price line; None where it cannot be had or nothing is to be paid."""
         return self._quotes.curve() if "deapi" in self._settings.sources else None
-
-    def _balance(self) -> Decimal | None:
-        deapi = self._clients.deapi
-        if deapi is None:
-            return None
-        try:
-            return deapi.balance_usd(Ticket())
-        except BulkTranscribeError as error:
-            _log.warning("no balance: %s", error.message)
-            return None
 
 
 def _gathered(

@@ -11,7 +11,7 @@ from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.figures import count, money
 from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.core.request import Ticket
-from bulk_transcribe.errors import BulkTranscribeError
+from bulk_transcribe.errors import BulkTranscribeError, StoreError
 from bulk_transcribe.process.settling import Amount, Verdict, Window, settle
 from bulk_transcribe.save.balances import Balances, Since
 from bulk_transcribe.save.submissions import SubmissionLedger
@@ -54,6 +54,20 @@ class Account:
         if balance_usd is not None:
             self.balances.note(balance_usd, before)
         return balance_usd
+
+    def known_balance_usd(self) -> Decimal | None:
+        """The balance now; None, and a line in the log, where it cannot be had.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        try:
+            return self.balance_usd(Ticket())
+        except StoreError:
+            raise
+        except BulkTranscribeError as error:
+            _log.warning("no balance: %s", error.message)
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +135,7 @@ class Settling:
         windows = [since for since in map(self._account.balances.since, readings) if since]
         if not windows:
             return {}
-        try:
-            now_usd = self._account.balance_usd(Ticket())
-        except BulkTranscribeError as error:
-            _log.warning("nothing is settled, no balance: %s", error.message)
-            return {}
+        now_usd = self._account.known_balance_usd()
         if now_usd is None:
             return {}
         verdicts: dict[int, Verdict] = {}
@@ -165,13 +175,17 @@ def verdicts_of(since: Since, now_usd: Decimal) -> dict[int, Verdict]:
     charges = [_charge(each) for each in since.ours if each.state not in {_S.IN_DOUBT, _S.REFUSED}]
     charges += [_amount(each).at_most for each in since.others if each.state is not _S.REFUSED]
     back = [_amount(each).high_usd for each in since.failed]
-    if None in back:
+    given_up = [each for each in (*since.ours, *since.others) if each.state is _S.FAILED]
+    returned = [_amount(each).high_usd for each in given_up]
+    if None in back or None in returned:
         return {}
     window = Window(
         before_usd=since.read.balance_usd,
         now_usd=now_usd,
         charges=tuple(charges),
         refunds_usd=sum((usd for usd in back if usd is not None), Decimal(0)),
+        returned_usd=sum((usd for usd in returned if usd is not None), Decimal(0)),
+        between_usd=since.later_usd,
         is_whole=since.read.is_quiet,
     )
     found = settle(window, [_amount(each) for each in doubts])

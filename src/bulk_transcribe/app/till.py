@@ -1,19 +1,14 @@
 """Where paying begins and ends: the price of the next video, the balance, the user's limit."""
 
-import logging
 import threading
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
 
 from bulk_transcribe.app.quotes import Quotes
-from bulk_transcribe.app.settling import Purse
 from bulk_transcribe.core.figures import money
 from bulk_transcribe.core.plan import LEAST_BALANCE_USD, Price
-from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.errors import BulkTranscribeError, CreditSpentError, StopBatchError
 from bulk_transcribe.save.budget import Budget
-
-_log: Final = logging.getLogger(__name__)
 
 
 class Till:
@@ -24,13 +19,15 @@ class Till:
 
     Args:
         quotes: Prices.
-        purse: The account; None without a key.
+        balance_usd: Asks for the account's balance; None where it cannot be had.
         budget: Told when paying ends.
     """
 
-    def __init__(self, quotes: Quotes, purse: Purse | None, budget: Budget) -> None:
+    def __init__(
+        self, quotes: Quotes, balance_usd: Callable[[], Decimal | None], budget: Budget
+    ) -> None:
         self._quotes = quotes
-        self._purse = purse
+        self._balance_usd = balance_usd
         self._budget = budget
         self._lock = threading.Lock()  # guards _has_looked; held while one thread looks
         self._has_looked = False
@@ -62,15 +59,6 @@ class Till:
     def why_closed(self, error: BulkTranscribeError | None) -> BulkTranscribeError | None:
         """The error that ended a run, with its figures where it is about money."""
         return self._budget.closed or error if isinstance(error, CreditSpentError) else error
-
-    def _balance_usd(self) -> Decimal | None:
-        if self._purse is None:
-            return None
-        try:
-            return self._purse.balance_usd(Ticket())
-        except BulkTranscribeError as error:
-            _log.warning("no balance: %s", error.message)
-            return None
 
 
 def _too_low(balance_usd: Decimal) -> CreditSpentError:

@@ -100,7 +100,7 @@ class Workbench:
         self._session = session
         self._clients = shared.clients
         self._budget = Budget(settings.max_cost_usd, no_price=shared.quotes.trouble)
-        self.till = Till(shared.quotes, shared.account, self._budget)
+        self.till = Till(shared.quotes, shared.account.known_balance_usd, self._budget)
         self._refresh = refresh
         model = JobTimeModel()
         self.store = Transcripts(database, clock)

@@ -174,6 +174,13 @@ def _gather(app: App, request: InputRequest, look: Look) -> Gathered:
         )
     with _status("Reading the list…", look):
         gathered = app.gather(request, stdin=sys.stdin)
+    only_stdin = set(request.arguments) <= {"-"}
+    if only_stdin and not (gathered.items or gathered.problems):
+        raise InputError(
+            "Standard input was empty.",
+            next_step="Pipe links into it, one a line, or give links, files or playlists.",
+            code="empty_input",
+        )
     for problem in gathered.problems[:_PROBLEMS_SHOWN]:
         place = problem.origin if problem.line is None else f"{problem.origin}, line {problem.line}"
         note(f"not understood: {place}: {one_line(problem.text, 80)!r}: {problem.message}")

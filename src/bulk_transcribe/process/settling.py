@@ -11,6 +11,7 @@ there; but one that would fit was perhaps paid, and perhaps somebody else was. T
     missing = balance before - balance now - known charges
     a set of requests fits, if its prices add up to what is missing
 
+    a reading is higher     money was paid in: untold
     nothing fits            others used the account, or money was paid in: untold
     dearer than missing     not paid
     one set fits, in it     fits
@@ -21,7 +22,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 #: A balance is told as a floating number: closer than this nothing can be known.
@@ -36,7 +37,7 @@ _NOTHING: Final = Decimal(0)
 class Verdict(enum.StrEnum):
     """What the balance tells of one request in doubt."""
 
-    NOT_PAID = "not_paid"  # certain, as long as nobody paid money in
+    NOT_PAID = "not_paid"  # certain, unless money came in and left unseen between two readings
     FITS = "fits"  # what is missing is just its price; another user could have taken as much
     UNTOLD = "untold"
 
@@ -76,16 +77,31 @@ class Window:
         before_usd: The balance at the first one.
         now_usd: The balance at the second one.
         charges: What known requests took between the two, each.
-        refunds_usd: The most that may have come back: prices of requests that failed.
+        refunds_usd: The most that may have come back of what was taken before: prices of
+            requests that failed.
+        returned_usd: The most that was taken and came back in between, likewise.
         is_whole: Everything that may have been taken for our requests is in `charges`; False
             where some were under way at the first reading.
+        between_usd: Further balances that were read between the two, oldest first.
     """
 
     before_usd: Decimal
     now_usd: Decimal
     charges: tuple[Amount, ...] = ()
     refunds_usd: Decimal = _NOTHING
+    returned_usd: Decimal = _NOTHING
     is_whole: bool = True
+    between_usd: tuple[Decimal, ...] = ()
+
+    @property
+    def has_risen(self) -> bool:
+        """Whether money came in that no failed request of ours explains.
+
+        What came in may hide what was taken: nothing can be told of such a time.
+        """
+        seen = (self.before_usd, *self.between_usd, self.now_usd)
+        explained_usd = self.refunds_usd + self.returned_usd + ROUNDING_USD
+        return any(later - earlier > explained_usd for earlier, later in pairwise(seen))
 
     @property
     def most_missing_usd(self) -> Decimal:
@@ -109,7 +125,7 @@ def settle(window: Window, in_doubt: Sequence[Amount]) -> list[Verdict]:
     All requests in doubt that went out between the two readings must be there: one that is left
     out is taken for another user of the account.
     """
-    sets = _fitting_sets(window, in_doubt)
+    sets = [] if window.has_risen else _fitting_sets(window, in_doubt)
     if not sets:
         return [Verdict.UNTOLD for _ in in_doubt]
     certain = sets[0] if len(sets) == 1 and window.is_whole else ()

@@ -54,12 +54,14 @@ class Since:
         others: Later requests that may be the account's: made with another key, or before
             anything was read.
         failed: Earlier requests whose job was given up since: their money may have come back.
+        later_usd: What later readings of the same account told, oldest first.
     """
 
     read: BalanceRead
     ours: tuple[Submission, ...]
     others: tuple[Submission, ...]
     failed: tuple[Submission, ...]
+    later_usd: tuple[Decimal, ...] = ()
 
 
 class Balances:
@@ -123,11 +125,12 @@ class Balances:
             if found is None or found["account"] != self.account:
                 return None
             read = _read_of(found)
-            mine = set(
-                connection.execute(
-                    select(balances.c.balance_id).where(balances.c.account == self.account)
-                ).scalars()
+            readings = connection.execute(
+                select(balances.c.balance_id, balances.c.balance_usd)
+                .where(balances.c.account == self.account)
+                .order_by(balances.c.balance_id)
             )
+            mine = {row.balance_id: row.balance_usd for row in readings}
             later = connection.execute(
                 select(submissions)
                 .where(submissions.c.submission_id > read.after_submission)
@@ -144,7 +147,13 @@ class Balances:
                 .where(submissions.c.ended_at >= read.read_at)
             )
             given_up = tuple(map(submission_of, failed.mappings()))
-        return Since(read=read, ours=tuple(ours), others=tuple(others), failed=given_up)
+        return Since(
+            read=read,
+            ours=tuple(ours),
+            others=tuple(others),
+            failed=given_up,
+            later_usd=tuple(usd for number, usd in mine.items() if number > balance_id),
+        )
 
 
 def _mark(connection: Connection) -> Mark:

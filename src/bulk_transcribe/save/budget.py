@@ -7,21 +7,10 @@ money in flight counts, requests in doubt count, and what is spent can only come
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Final
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Float,
-    Integer,
-    and_,
-    case,
-    cast,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, RowMapping, select
 
 from bulk_transcribe.core.figures import money
 from bulk_transcribe.core.job import SubmissionState
@@ -31,13 +20,11 @@ from bulk_transcribe.errors import (
     CostUnknownError,
     StopBatchError,
 )
-from bulk_transcribe.save.tables import submissions
+from bulk_transcribe.save.database import upsert
+from bulk_transcribe.save.tables import session_costs
 
-#: Sums are made in whole millionths of a dollar, the service's own smallest step.
+#: Sums are kept in whole millionths of a dollar, the service's own smallest step.
 _MICROS: Final = 1_000_000
-#: Turns the database's rounding to the nearest into rounding up. Below a half, so that what a
-#: float cannot hold exactly is not taken for more.
-_UP: Final = 0.4999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +41,48 @@ class Committed:
 
 
 def committed(connection: Connection, session_id: str) -> Committed:
-    """Add up in the database, to the millionth; fractions of it are rounded up.
+    """The kept sum of a session, to the millionth; fractions of it were rounded up.
 
     Refused requests and those that were given up before they went out cost nothing. All others
     count: accepted, in doubt, failed and abandoned ones too, since a failed job may be charged.
     """
-    micros = func.coalesce(
-        _micros(submissions.c.charged_usd),
-        _micros(submissions.c.most_usd),
-        _micros(submissions.c.quoted_usd),
-    )
-    unknown = func.coalesce(func.sum(case((micros.is_(None), 1), else_=0)), 0)
-    query = select(func.coalesce(func.sum(micros), 0), unknown)
-    row = connection.execute(query.where(submissions.c.session_id == session_id, _may_cost())).one()
-    return Committed(usd=Decimal(int(row[0])) / _MICROS, unknown=int(row[1]))
+    query = select(session_costs.c.micros, session_costs.c.unknown)
+    row = connection.execute(query.where(session_costs.c.session_id == session_id)).one_or_none()
+    if row is None:
+        return Committed()
+    return Committed(usd=Decimal(row.micros) / _MICROS, unknown=row.unknown)
+
+
+def note_cost(
+    connection: Connection, before: RowMapping | None, after: RowMapping | None, session_id: str
+) -> None:
+    """Keep the session's sum in step with one paid request that was made or changed.
+
+    Args:
+        connection: Of the transaction that changes the request.
+        before: Its row until now; None for a new one.
+        after: Its row from now on; None where none comes (the sum is then only locked, where
+            writers run side by side, until the transaction ends).
+        session_id: On whose account it is booked.
+    """
+    old_micros, old_unknown = _cost(before)
+    new_micros, new_unknown = _cost(after)
+    change = {"micros": new_micros - old_micros, "unknown": new_unknown - old_unknown}
+    row = {"session_id": session_id} | change
+    upsert(connection, session_costs, [row], add=("micros", "unknown"))
+
+
+def _cost(row: RowMapping | None) -> tuple[int, int]:
+    """Millionths that a request counts with, rounded up; 1 more unknown where nobody can tell."""
+    if row is None or row["state"] == SubmissionState.REFUSED:
+        return 0, 0
+    if row["state"] == SubmissionState.ABANDONED and row["sent_at"] is None:
+        return 0, 0
+    amounts = (row["charged_usd"], row["most_usd"], row["quoted_usd"])
+    known = next((amount for amount in amounts if amount is not None), None)
+    if known is None:
+        return 0, 1
+    return int((known * _MICROS).to_integral_value(ROUND_CEILING)), 0
 
 
 class Budget:
@@ -121,6 +136,7 @@ class Budget:
             return closed
         if most_usd is None:
             return self._without_price(video_id)
+        note_cost(connection, None, None, session_id)  # of several writers one decides at a time
         so_far = committed(connection, session_id)
         if so_far.unknown:
             return self.close(_untold(so_far.unknown, self.cap_usd))
@@ -142,19 +158,6 @@ class Budget:
             "or retry with --max-cost none.",
             can_retry=True,
         )
-
-
-def _may_cost() -> ColumnElement[bool]:
-    states = SubmissionState
-    never_sent = and_(
-        submissions.c.state == states.ABANDONED.value, submissions.c.sent_at.is_(None)
-    )
-    return ~or_(submissions.c.state == states.REFUSED.value, never_sent)
-
-
-def _micros(amount: ColumnElement[Decimal | None]) -> ColumnElement[Any]:
-    """An amount as a whole number, rounded up; NULL stays NULL."""
-    return cast(func.round(cast(amount, Float) * _MICROS + _UP), Integer)
 
 
 def _reached(so_far: Decimal, cap: Decimal, video_id: str, most: Decimal) -> CostLimitError:

@@ -24,7 +24,7 @@ from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
-from bulk_transcribe.save.budget import Budget
+from bulk_transcribe.save.budget import Budget, note_cost
 from bulk_transcribe.save.database import ConflictError, Database
 from bulk_transcribe.save.tables import submissions, videos
 from bulk_transcribe.save.transcripts import put_transcript
@@ -195,10 +195,10 @@ class SubmissionLedger:
                     else None
                 )
                 if is_free and refused is None:
-                    made = connection.execute(
-                        insert(submissions).values(row).returning(submissions)
-                    )
-                    return submission_of(made.mappings().one())
+                    statement = insert(submissions).values(row).returning(submissions)
+                    made = connection.execute(statement).mappings().one()
+                    note_cost(connection, None, made, self._session_id)
+                    return submission_of(made)
         except ConflictError as error:  # two at the same moment, where writers run side by side
             raise _under_way(key, "") from error
         # raised out here, so that what was settled on the way stays settled
@@ -525,27 +525,27 @@ def _change(
     Raises:
         StoreError: there is no way from where it is to `state`, or it has another request id.
     """
-    statement = (
-        update(submissions)
-        .where(submissions.c.submission_id == submission_id)
-        .where(_is_in(_BEFORE[state]))
-        .values(state=state.value, **changes)
-        .returning(submissions)
-    )
-    row = connection.execute(statement).mappings().one_or_none()
-    if row is not None:
-        return row
-    row = connection.execute(_one(submission_id)).mappings().one_or_none()
+    before = connection.execute(_one(submission_id).with_for_update()).mappings().one_or_none()
+    if before is not None and before["state"] in _BEFORE[state]:
+        statement = (
+            update(submissions)
+            .where(submissions.c.submission_id == submission_id)
+            .values(state=state.value, **changes)
+            .returning(submissions)
+        )
+        after = connection.execute(statement).mappings().one()
+        note_cost(connection, before, after, after["session_id"])
+        return after
     is_repeated = (
-        row is not None
-        and row["state"] == state
-        and changes.get("request_id", row["request_id"]) == row["request_id"]
+        before is not None
+        and before["state"] == state
+        and changes.get("request_id", before["request_id"]) == before["request_id"]
     )
-    if row is not None and is_repeated:
-        return row
+    if before is not None and is_repeated:
+        return before
     raise StoreError(
         f"The paid request {submission_id} cannot become {state.value}: it "
-        f"{'does not exist' if row is None else 'is ' + row['state']}.",
+        f"{'does not exist' if before is None else 'is ' + before['state']}.",
         next_step="Nothing was changed. Please report this with the log file.",
         code="bad_transition",
     )

@@ -4,6 +4,7 @@ A change here needs a migration in `migrations/versions`; `tests/schema` compare
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -193,6 +194,7 @@ submissions = Table(
     Column("balance_before_usd", Dollars),  # and what it said
     Column("nonce", String(64)),  # the end of its webhook's address
     Column("told_request_id", String(200)),  # what a webhook for that address told
+    Column("told_state", String(16)),  # and how the job was: see core.job.JobNews
     Index("ix_submissions_session_id_video_id", "session_id", "video_id"),
     # the guard of law 3: one open submission of one content, whoever asks
     Index(
@@ -209,6 +211,7 @@ submissions = Table(
         sqlite_where=text("nonce IS NOT NULL"),
         postgresql_where=text("nonce IS NOT NULL"),
     ),
+    Index("ix_submissions_request_id", "request_id"),
     # few rows are open at a time: orphans and doubts are found without reading the rest
     Index(
         "ix_submissions_open_state",
@@ -217,6 +220,16 @@ submissions = Table(
         postgresql_where=text(OPEN_STATES_SQL),
     ),
     sqlite_autoincrement=True,
+)
+
+#: What the paid requests of each session cost or may still cost: the sum that a cost limit is
+#: compared with, kept by the transactions that change them. "" is work outside of a session.
+session_costs = Table(
+    "session_costs",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("micros", BigInteger, nullable=False),  # millionths of a dollar
+    Column("unknown", Integer, nullable=False),  # requests whose price nobody can tell
 )
 
 #: Each try of a source on a video.

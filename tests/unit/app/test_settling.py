@@ -177,6 +177,30 @@ def test_what_was_under_way_when_the_balance_was_read_could_be_what_is_missing(
     assert books.state(number) is SubmissionState.IN_DOUBT
 
 
+def test_a_top_up_that_hides_a_charge_is_seen_where_somebody_looked_between(books: Books) -> None:
+    """It was called unpaid and sent again when the top-up was just its price."""
+    books.look()
+    number = books.lost("a", paid=True)
+    books.look()
+    books.purse.pay(-PRICE)
+    books.later()
+    assert books.settling.settle().not_paid == ()
+    assert books.state(number) is SubmissionState.IN_DOUBT
+
+
+def test_money_of_a_failed_job_that_came_back_does_not_stop_the_settling(books: Books) -> None:
+    books.look()
+    failed = books.sent("a")
+    books.ledger.accept(failed, "job-a")
+    books.purse.pay(PRICE)
+    number = books.lost("b", Decimal("0.05"), paid=False)
+    books.look()
+    books.ledger.fail(failed, "gave up", PRICE)
+    books.purse.pay(-PRICE)
+    books.later()
+    assert [each.submission_id for each in books.settling.settle().not_paid] == [number]
+
+
 def test_a_balance_of_another_account_tells_nothing(books: Books) -> None:
     books.look()
     books.lost("a", paid=False)

@@ -61,6 +61,19 @@ def test_money_that_was_paid_in_settles_nothing() -> None:
     assert settle(window(-500), told(5)) == [Verdict.UNTOLD]
 
 
+def test_where_money_came_in_meanwhile_nothing_is_settled_though_the_sums_agree() -> None:
+    """A top-up of just the price hides a charge: it was called unpaid, and sent again."""
+    hidden = window(0, between_usd=(Decimal(9),))
+    assert settle(hidden, told(5)) == [Verdict.UNTOLD]
+    assert settle(window(0, between_usd=(Decimal(10),)), told(5)) == [Verdict.NOT_PAID]
+
+
+def test_what_came_back_for_failed_requests_is_no_money_from_elsewhere() -> None:
+    dipped = {"between_usd": (Decimal("9.98"), Decimal(10))}
+    assert settle(window(0, **dipped, returned_usd=2 * CENT), told(5)) == [Verdict.NOT_PAID]
+    assert settle(window(0, **dipped, returned_usd=CENT), told(5)) == [Verdict.UNTOLD]
+
+
 def test_a_refund_could_hide_a_charge() -> None:
     assert settle(window(0, refunds_usd=5 * CENT), told(5)) == [Verdict.UNTOLD]
     assert settle(window(0, refunds_usd=4 * CENT), told(5)) == [Verdict.NOT_PAID]
