@@ -16,7 +16,7 @@ from tests.integration.conftest import Ran, World, links
 #: A quarter of an hour, after which a job is not waited for any longer, takes three seconds.
 SPEED = 300.0
 #: Jobs that are given up after a quarter of an hour, and end after half of one.
-LATE_S = 1_800.0
+LATE_S = 3_600.0
 
 
 def wait(here: World, seconds: float) -> None:
@@ -85,6 +85,20 @@ def test_a_late_job_frees_its_slot_and_is_fetched_when_it_has_ended(
     ran.check_paid_once()
     ran.check_requests()
     ran.check_money()
+
+
+def test_a_late_job_that_ends_while_the_run_is_alive_is_fetched_by_it(
+    world: Callable[..., World],
+) -> None:
+    here = world(Faults(stuck_jobs=1, stuck_for_s=1_100.0), clock_speed=300.0)
+    under = here.start(links(3), max_concurrent=1)
+    under.until(lambda _ledger: under.engine.snapshot().late == 1)
+    shown = under.engine.snapshot()
+    assert shown.totals.finished + shown.totals.queued + shown.totals.active == 3
+    ran = under.ended()
+
+    assert ran.result.is_complete
+    ran.check_books()
 
 
 def test_resume_takes_up_a_late_job_by_itself(world: Callable[..., World]) -> None:

@@ -71,6 +71,7 @@ class Engine:
             refresh=refresh,
         )
         self.monitor = bench.monitor
+        self._late = bench.late_jobs()
         self._processor = ParallelVideoProcessor(
             BatchPorts(
                 process=bench.process,
@@ -78,12 +79,14 @@ class Engine:
                 gauge=bench.gauge,
                 on_slots=self.monitor.set_slots,
                 goes_on_free=bench.goes_on_free,
+                late=self._late,
             ),
             control=control,
             clock=clock,
             slots=slots,
             session_id=session.session_id,
         )
+        self._late.line = self._processor
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +166,7 @@ class Engine:
     def _work(self, plan: BatchPlan) -> BatchResult:
         with (
             self._bench.writing(),
+            self._late,
             Steering(
                 self._processor,
                 self._session.take_wishes,

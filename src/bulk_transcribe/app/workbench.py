@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bulk_transcribe.app.parts import Clients, RequestFan
@@ -14,11 +15,11 @@ from bulk_transcribe.app.till import Till
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.control import RunControl
-from bulk_transcribe.core.job import SubmissionState
+from bulk_transcribe.core.job import JobStatus, SubmissionState
 from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import VideoResult
 from bulk_transcribe.core.ports import Limiter, Reporter
-from bulk_transcribe.core.request import RequestKind
+from bulk_transcribe.core.request import RequestKind, Ticket
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import ConfigError, StopBatchError
@@ -27,6 +28,7 @@ from bulk_transcribe.monitor.flusher import StateFlusher
 from bulk_transcribe.monitor.monitor import ConcurrentProgressMonitor
 from bulk_transcribe.process.backoff import Backoff
 from bulk_transcribe.process.gauge import Gauge
+from bulk_transcribe.process.late import LateJobs, LatePorts
 from bulk_transcribe.process.one_video import OneVideo, VideoTools
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.save.budget import Budget
@@ -99,6 +101,7 @@ class Workbench:
         self._clock = clock
         self._session = session
         self._clients = shared.clients
+        self._limiter = limiter
         self._budget = Budget(settings.max_cost_usd, no_price=shared.quotes.trouble)
         self.till = Till(shared.quotes, shared.account.known_balance_usd, self._budget)
         self._refresh = refresh
@@ -153,6 +156,24 @@ class Workbench:
         """A video's end: the monitor's state of it goes to disk before anything else is told."""
         state = self.monitor.finish(result.video_id, result)
         self.journal.finish(state, result)
+
+    def late_jobs(self) -> LateJobs:
+        """What looks at jobs that are late; for a run that lives on after them."""
+        key = partial(key_of, self._settings, "deapi")
+
+        def look(video_id: str, ticket: Ticket) -> JobStatus | None:
+            found = self.ledger.find_open(key(video_id))
+            deapi = self._clients.deapi
+            if deapi is None or found is None or not found.request_id:
+                return None
+            return deapi.job(found.request_id, ticket)
+
+        ports = LatePorts(
+            look=look,
+            polls=lambda: self._limiter.capacity(RequestKind.POLL),
+            reporter=lambda item: self.monitor.reporter(item.video_id),
+        )
+        return LateJobs(ports=ports, clock=self._clock, control=self._control)
 
     def goes_on_free(self, error: StopBatchError) -> bool:
         """No more paying; whether captions come before it, and so can be had without."""

@@ -14,10 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bulk_transcribe.cli.text import money, note, one_line, short_time, time_range
+from bulk_transcribe.cli.text import count, money, note, one_line, short_time, time_range
 from bulk_transcribe.core.outcome import Totals
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.monitor.snapshot import Snapshot
+from bulk_transcribe.process.late import LATE_WAIT_S
 
 #: Lines of the view that are not videos.
 _HEAD_LINES: Final = 6
@@ -148,7 +149,9 @@ def picture(snapshot: Snapshot, *, limit: int, rows: int) -> RenderableType:
         f"requests in the last minute {snapshot.limited_60s} of {limit}",
         style="dim",
     )
-    return Group(bar, figures, active_table(snapshot, rows))
+    late = late_text(snapshot)
+    lines = (Text(late, style="yellow"),) if late else ()
+    return Group(bar, figures, *lines, active_table(snapshot, rows))
 
 
 def active_table(snapshot: Snapshot, rows: int) -> Table:
@@ -182,6 +185,17 @@ def left_text(snapshot: Snapshot) -> str:
     return f"{time_range(left.low_s, left.high_s)} left"
 
 
+def late_text(snapshot: Snapshot) -> str:
+    """What happens to the late jobs; "" where there is none."""
+    if not snapshot.late:
+        return ""
+    line = f"{count(snapshot.late, 'late job')} still looked at"
+    if snapshot.totals.queued or snapshot.totals.active > snapshot.late:
+        return line
+    most = short_time(LATE_WAIT_S)
+    return f"{line}, for {most} at most; Ctrl-C leaves them for `resume` or `reclaim`"
+
+
 def counts_text(totals: Totals) -> str:
     """The counts; of those beside the done ones, only what is not zero."""
     numbers = (
@@ -201,6 +215,7 @@ def summary_line(snapshot: Snapshot) -> str:
     parts = (
         f"{_ended(totals)} of {totals.total} finished: {counts_text(totals)}",
         left_text(snapshot),
+        late_text(snapshot),
         f"spent {money(snapshot.spent_usd)}",
     )
     return "; ".join(part for part in parts if part)

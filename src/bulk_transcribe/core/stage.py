@@ -42,6 +42,7 @@ class WaitReason(enum.StrEnum):
     OTHER_RUN = "waiting for another run that has this video"
     PAUSED = "paused"
     JOB = "waiting for the service"
+    LATE = "late: has no slot, is looked at now and then"
 
 
 @dataclass(frozen=True, kw_only=True)

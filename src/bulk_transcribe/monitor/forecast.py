@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 
 from bulk_transcribe.core.jobtime import JobTimeModel, Prediction
-from bulk_transcribe.core.stage import Stage, VideoState
+from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
 from bulk_transcribe.monitor.eta import Backlog
 from bulk_transcribe.monitor.pace import PaidEnd
 
@@ -61,6 +61,8 @@ def backlog_of(
     submitting_s, in_flight_s, undecided = [], [], []
     for video_id in outlook.active:
         state = states[video_id]
+        if state.waiting is WaitReason.LATE:
+            continue  # it has no slot, and nobody knows when it ends
         if state.stage in _BEYOND_SUBMIT:
             in_flight_s.append(_rest_s(state, expected, now_at))
         elif video_id in outlook.paid:

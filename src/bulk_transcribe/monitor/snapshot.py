@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bulk_transcribe.core.outcome import Totals
 from bulk_transcribe.core.request import RequestKind
-from bulk_transcribe.core.stage import VideoState
+from bulk_transcribe.core.stage import VideoState, WaitReason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,11 @@ class Snapshot:
     def fraction(self) -> float:
         """Share of the videos that ended, 0.0 to 1.0; no videos at all are 1.0."""
         return self.totals.fraction
+
+    @property
+    def late(self) -> int:
+        """Videos among the active ones that have no slot: their jobs are late."""
+        return sum(state.waiting is WaitReason.LATE for state in self.active)
 
 
 @dataclass(frozen=True, kw_only=True)

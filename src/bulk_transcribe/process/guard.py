@@ -36,6 +36,8 @@ class Guard:
         goes_on_free: Told of an error that ends paying; whether videos may still be had for
             nothing, so that the others are tried, too.
         control: Pause, drain and halt.
+        keep: Asked about each end before it is noted: True, and it is none yet, since somebody
+            has taken the video over and brings it back.
     """
 
     def __init__(
@@ -44,7 +46,10 @@ class Guard:
         finish: Callable[[VideoResult], None],
         goes_on_free: Callable[[StopBatchError], bool],
         control: RunControl,
+        *,
+        keep: Callable[[VideoItem, VideoResult], bool] | None = None,
     ) -> None:
+        self._keep = keep
         self._process = process
         self._finish = finish
         self._goes_on_free = goes_on_free
@@ -83,12 +88,19 @@ class Guard:
             self._control.pause()  # paused and draining: nobody submits any more
 
     def work(self, item: VideoItem) -> VideoResult | None:
-        """Take a video to its end and note that; how it ended, None where it was not begun."""
+        """Take a video to its end and note that.
+
+        Returns:
+            How it ended; None where it was not begun, or has not ended yet.
+        """
         if self._control.is_draining:
             return None
-        return self._noted(self._guarded(item.video_id, lambda: self._process(item)))
+        result = self._guarded(item.video_id, lambda: self._process(item))
+        if self._keep is not None and self._keep(item, result):
+            return None
+        return self.note(result)
 
-    def _noted(self, result: VideoResult) -> VideoResult:
+    def note(self, result: VideoResult) -> VideoResult:
         """The result once it is on disk; one that is not there has not ended for the store."""
         if isinstance(self.stopped_by, StoreError):
             return Cancelled(video_id=result.video_id)

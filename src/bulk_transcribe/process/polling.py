@@ -28,6 +28,7 @@ from bulk_transcribe.process.aim import (
     next_look_s,
 )
 from bulk_transcribe.process.fleet import Fleet
+from bulk_transcribe.process.late import LATE_CODE
 from bulk_transcribe.process.progress import ProgressJudge
 
 #: Codes of the answer "there is no such job": a job can be unknown for a moment after its submit.
@@ -251,7 +252,7 @@ class AimedJobWatcher:
                     job, f"could not be asked for {failing_s:.0f} s"
                 ) from job.error
         elif age_s >= limit_s and age_s - job.taken_up_age_s >= _RESUMED_GRACE_S:
-            raise self._given_up(job, f"still runs after {age_s:.0f} s")
+            raise self._given_up(job, f"is late: it still runs after {age_s:.0f} s")
 
     @staticmethod
     def _given_up(job: "_Job", what: str) -> GaveUpError:
@@ -259,7 +260,7 @@ class AimedJobWatcher:
             f"{job.video_id}: the transcription job {job.name} {what}.",
             video_id=job.video_id,
             next_step=_STAYS,
-            code="job_overdue",
+            code=LATE_CODE,
             can_retry=True,
         )
 

@@ -7,8 +7,8 @@ flight, so ten thousand videos need no more memory than the slots do. Sequential
 import itertools
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,6 +24,7 @@ from bulk_transcribe.errors import StopBatchError
 from bulk_transcribe.process.concurrency import LOOK_EVERY_S, MOST, Pace, Seen, next_pace
 from bulk_transcribe.process.gauge import Gauge
 from bulk_transcribe.process.guard import Guard
+from bulk_transcribe.process.late import LateJobs
 
 _log: Final = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class BatchPorts:
         on_slots: Told the number of slots whenever it changes, outside of every lock.
         goes_on_free: Told of an error that ends paying; whether videos may still be had for
             nothing, so that the others are tried, too. It sees to it that nothing more is paid.
+        late: Keeps videos whose jobs are late; None: they end as late at once.
     """
 
     process: Callable[[VideoItem], VideoResult]
@@ -62,6 +64,7 @@ class BatchPorts:
     gauge: Gauge | None = None
     on_slots: Callable[[int], None] = _untold
     goes_on_free: Callable[[StopBatchError], bool] = _nothing_is_free
+    late: LateJobs | None = None
 
 
 class ParallelVideoProcessor:
@@ -103,6 +106,7 @@ class ParallelVideoProcessor:
         self._is_working = False
         self._in_flight = 0
         self._to_come = 0
+        self._returned: deque[VideoItem] = deque()
         self._counts: Counter[Stage] = Counter()
         self._spent_usd = Decimal(0)
         self._guard = self._new_guard()
@@ -130,7 +134,7 @@ class ParallelVideoProcessor:
     def to_come(self) -> int:
         """Videos that will get a slot when one is free; none once the run drains."""
         with self._changed:
-            return 0 if self._control.is_draining else self._to_come
+            return 0 if self._control.is_draining else self._to_come + len(self._returned)
 
     def set_concurrency(self, slots: Slots) -> None:
         """Change the number of slots, also while a batch runs.
@@ -158,6 +162,19 @@ class ParallelVideoProcessor:
         with self._changed:
             guard = self._guard
         guard.stop(error)
+
+    def bring_back(self, item: VideoItem, ended_as: Stage | None = None) -> None:
+        """Give a video that was worked on before the next free slot, also while paused.
+
+        Args:
+            item: The video; what it needs is paid for.
+            ended_as: How it was counted as ended, if it was.
+        """
+        with self._changed:
+            if ended_as is not None:
+                self._counts[ended_as] -= 1
+            self._returned.append(item)
+            self._changed.notify_all()
 
     def process_video_batch(self, plan: BatchPlan) -> BatchResult:
         """Work all videos in the plan's order; returns when every thread is done.
@@ -192,6 +209,7 @@ class ParallelVideoProcessor:
                 raise RuntimeError("this processor is at work already")
             self._is_working = True
             self._in_flight = 0
+            self._returned.clear()
             self._counts = Counter()
             self._spent_usd = Decimal(0)
             self._guard = self._new_guard()
@@ -214,7 +232,8 @@ class ParallelVideoProcessor:
 
     def _new_guard(self) -> Guard:
         ports = self._ports
-        return Guard(ports.process, ports.finish, ports.goes_on_free, self._control)
+        keep = None if ports.late is None else ports.late.keep
+        return Guard(ports.process, ports.finish, ports.goes_on_free, self._control, keep=keep)
 
     # --- the calling thread ---
 
@@ -233,16 +252,46 @@ class ParallelVideoProcessor:
         while True:
             self._retune()
             with self._changed:
-                is_last = self._to_come == 0 or self._control.is_draining
-                if is_last and self._in_flight == 0:
-                    return
-                if is_last or self._control.is_paused or self._in_flight >= self._pace.slots:
+                is_draining = self._control.is_draining
+                has_more = (self._to_come > 0 or bool(self._returned)) and not is_draining
+                is_idle = not has_more and self._in_flight == 0
+            if is_idle and (is_draining or not self._is_held_up()):
+                break
+            with self._changed:
+                item = self._take(waiting)
+                if item is None:
                     # a time limit, so that a signal is noticed where waits cannot be interrupted
                     self._clock.wait(self._changed, LOOK_EVERY_S)
                     continue
-                self._in_flight += 1
-                self._to_come -= 1
-            self._start(next(waiting), executor)
+            self._start(item, executor)
+        self._leave_late()
+
+    def _take(self, waiting: Iterator[VideoItem]) -> VideoItem | None:
+        """The video for the next slot, its slot counted; None where there is none. Holds the lock.
+
+        What came back goes first: it is paid for.
+        """
+        if self._control.is_draining or self._in_flight >= self._pace.slots:
+            return None
+        if self._returned:
+            item = self._returned.popleft()
+            if self._ports.late is not None:
+                self._ports.late.taken(item.video_id)
+        elif self._to_come and not self._control.is_paused:
+            self._to_come -= 1
+            item = next(waiting)
+        else:
+            return None
+        self._in_flight += 1
+        return item
+
+    def _is_held_up(self) -> bool:
+        return self._ports.late is not None and self._ports.late.holds_up_the_end()
+
+    def _leave_late(self) -> None:
+        """The run ends: what is late is noted as such, and left for `resume` and `reclaim`."""
+        for result in () if self._ports.late is None else self._ports.late.release():
+            self._count(self._guard.note(result))
 
     def _start(self, item: VideoItem, executor: ThreadPoolExecutor) -> None:
         try:
@@ -310,11 +359,15 @@ class ParallelVideoProcessor:
         finally:
             with self._changed:
                 self._in_flight -= 1
-                if result is not None:
-                    self._counts[result.stage] += 1
-                    if isinstance(result, Succeeded | Failed):
-                        self._spent_usd += result.spent_usd
                 self._changed.notify_all()
+            if result is not None:
+                self._count(result)
+
+    def _count(self, result: VideoResult) -> None:
+        with self._changed:
+            self._counts[result.stage] += 1
+            if isinstance(result, Succeeded | Failed):
+                self._spent_usd += result.spent_usd
 
 
 def _refuse_twice(items: Sequence[VideoItem]) -> None:

@@ -48,6 +48,19 @@ def _drawn(snapshot: Snapshot, rows: int = 10) -> str:
     return capture.get()
 
 
+def test_late_jobs_are_named_with_what_will_become_of_them() -> None:
+    late = VideoState(video_id="a", stage=Stage.TRANSCRIBING, waiting=WaitReason.LATE)
+    alone = _snapshot([late, VideoState(video_id="b", stage=Stage.DONE)])
+    assert alone.late == 1
+    for shown in (_drawn(alone), summary_line(alone)):
+        assert "1 late job still looked at, for 10 min at most" in shown
+        assert "resume" in shown
+    busy = _snapshot([late, VideoState(video_id="b")])
+    assert "1 late job still looked at" in summary_line(busy)
+    assert "at most" not in summary_line(busy)
+    assert "late" not in summary_line(_snapshot([VideoState(video_id="b")]))
+
+
 def test_the_picture_shows_counts_money_limit_and_each_video_in_flight() -> None:
     shown = _drawn(
         _snapshot(
