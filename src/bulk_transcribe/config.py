@@ -37,6 +37,12 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 #: Of a value that cannot be used, this many characters are shown.
 _MOST_SHOWN: Final = 100
 
+#: deAPI takes addresses of 2,048 characters; the nonce needs some of them.
+_LONGEST_WEBHOOK: Final = 2_000
+_SHORTEST_SECRET: Final = 16
+_LAST_PORT: Final = 65_535
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
 Slots = int | Literal["auto"]
 
 
@@ -162,6 +168,22 @@ class Settings:
         "https://api.deapi.ai", "DEAPI_BASE_URL", "address of the paid service"
     )
     deapi_api_key: str = _setting("", "DEAPI_API_KEY", "key of the paid service", secret=True)
+    webhook_url: str = _setting(
+        "",
+        "BULK_TRANSCRIBE_WEBHOOK_URL",
+        "public https address that leads to the webhook receiver; none: no webhooks",
+    )
+    webhook_secret: str = _setting(
+        "",
+        "BULK_TRANSCRIBE_WEBHOOK_SECRET",
+        "what deAPI signs webhooks with, 16 characters or more; with v1 the account's own",
+        secret=True,
+    )
+    webhook_bind: str = _setting(
+        "127.0.0.1:8765",
+        "BULK_TRANSCRIBE_WEBHOOK_BIND",
+        "host:port on which the webhook receiver listens",
+    )
     youtube_data_api_key: str = _setting(
         "", "YOUTUBE_DATA_API_KEY", "key of the YouTube Data API", secret=True
     )
@@ -216,6 +238,7 @@ class Settings:
         ]
         for name in ("deapi_base_url", "youtube_api_base_url", "youtube_base_url"):
             problems += _bad_address(name, getattr(self, name))
+        problems += _bad_webhooks(self.webhook_url, self.webhook_secret, self.webhook_bind)
         for name in ("captions_rpm", "request_timeout_s", "clock_speed"):
             if not 0 < getattr(self, name) < _ENDLESS:
                 problems.append(
@@ -249,6 +272,12 @@ class Settings:
     @property
     def log_path(self) -> Path:
         return self.home / "bulk-transcribe.log"
+
+    @property
+    def webhook_address(self) -> tuple[str, int]:
+        """Host and port on which the webhook receiver listens."""
+        host, _, port = self.webhook_bind.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -419,6 +448,7 @@ _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "request_timeout_s": float,
     "clock_speed": float,
     "log_level": lambda raw: str(raw).lower(),
+    "webhook_url": lambda raw: "" if str(raw).lower() == "none" else str(raw).rstrip("/"),
 }
 _SECRET_NAMES: Final = frozenset(each.name for each in fields(Settings) if each.metadata["secret"])
 
@@ -444,3 +474,28 @@ def _bad_address(name: str, url: str) -> list[str]:
     except ValueError:
         is_usable = False
     return [] if is_usable else [f"{name}: {url[:_MOST_SHOWN]!r} is not an http or https address."]
+
+
+def _bad_webhooks(url: str, secret: str, bind: str) -> list[str]:
+    """What is wrong with the settings of webhooks."""
+    problems = []
+    host, _, port = bind.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        problems.append(f"webhook_bind: {bind[:_MOST_SHOWN]!r} is not host:port.")
+    if not url:
+        return problems
+    bad = _bad_address("webhook_url", url)
+    problems += bad
+    parts = urlsplit("" if bad else url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        problems.append("webhook_url must begin with https://: deAPI sends to nothing else.")
+    if parts.query or parts.fragment or parts.username is not None:
+        problems.append("webhook_url must end with its path: no user, no ? and no #.")
+    if len(url) > _LONGEST_WEBHOOK:
+        problems.append(f"webhook_url is longer than {_LONGEST_WEBHOOK} characters.")
+    if len(secret) < _SHORTEST_SECRET:
+        problems.append(
+            f"webhook_secret needs {_SHORTEST_SECRET} characters or more: without it anybody could "
+            "pretend to be deAPI."
+        )
+    return problems

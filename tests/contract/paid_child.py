@@ -67,8 +67,8 @@ class Mortal:
     def refuse(self, submission_id: int, detail: str) -> None:
         self._ledger.refuse(submission_id, detail)
 
-    def doubt(self, submission_id: int, detail: str) -> None:
-        self._ledger.doubt(submission_id, detail)
+    def doubt(self, submission_id: int, detail: str) -> Submission:
+        return self._ledger.doubt(submission_id, detail)
 
     def claim(
         self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None

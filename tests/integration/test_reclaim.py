@@ -15,7 +15,7 @@ from tests.integration.conftest import Ran, World, links
 
 #: A quarter of an hour, after which a job is not waited for any longer, takes three seconds.
 SPEED = 300.0
-#: Jobs that are given up after a quarter of an hour, and end after half of one.
+#: Jobs that are given up after a quarter of an hour, and end after a whole one.
 LATE_S = 3_600.0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Protocol, Self, TextIO
 
 from bulk_transcribe.app.engine import Engine
 from bulk_transcribe.app.files import Written, write_files
@@ -23,7 +23,7 @@ from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock, SystemClock
 from bulk_transcribe.core.control import RunControl
-from bulk_transcribe.core.job import Submission, SubmissionState
+from bulk_transcribe.core.job import JobState, Submission, SubmissionState
 from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.plan import BatchPlan, CaptionProbe
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
@@ -56,6 +56,12 @@ _KEPT: Final = (
     "max_cost_usd",
     "model",
 )
+
+
+class Told(Protocol):
+    """Notes what was told of the request with a nonce: `SubmissionLedger.told`."""
+
+    def __call__(self, nonce: str, request_id: str, state: JobState) -> Submission | None: ...
 
 
 class App:
@@ -248,6 +254,11 @@ class App:
             clock=self._clock,
             listen=self._requests.listen,
         )
+
+    @property
+    def told(self) -> Told:
+        """Notes what a webhook tells, of requests of all sessions."""
+        return SubmissionLedger(self._database, self._clock).told
 
     def find_jobs(self, wanted: Sequence[str]) -> list[Submission]:
         """Accepted jobs that were not fetched yet, by video id or request id.

@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Final, Protocol, Self
 
@@ -11,7 +12,7 @@ from bulk_transcribe.app.files import restore_files
 from bulk_transcribe.app.pulse import pulse_of
 from bulk_transcribe.app.workbench import Shared, Workbench
 from bulk_transcribe.config import Slots
-from bulk_transcribe.core.outcome import BatchResult
+from bulk_transcribe.core.outcome import BatchResult, InDoubt, VideoResult
 from bulk_transcribe.core.plan import BatchPlan
 from bulk_transcribe.core.stage import FINAL_STAGES
 from bulk_transcribe.core.transcript import ContentKey
@@ -75,7 +76,7 @@ class Engine:
         self._processor = ParallelVideoProcessor(
             BatchPorts(
                 process=bench.process,
-                finish=bench.finish,
+                finish=self._finish,
                 gauge=bench.gauge,
                 on_slots=self.monitor.set_slots,
                 goes_on_free=bench.goes_on_free,
@@ -157,6 +158,33 @@ class Engine:
             restored=restored.videos,
         )
 
+    def _finish(self, result: VideoResult) -> None:
+        self._bench.finish(result)
+        if isinstance(result, InDoubt) and self._bench.hints is not None:
+            self._late.doubt(result.video_id)
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Receive webhooks, where they are set up, and hear what was told, until the block ends."""
+        if self._bench.hints is None:
+            yield
+            return
+        # whoever has no webhooks does not wait for a server to be imported
+        from bulk_transcribe.app import webhooks  # noqa: PLC0415
+
+        settings, ledger = self._settings, self._bench.ledger
+        reader = webhooks.NewsReader(ledger, self._bench.hints, self._late, self._bench.reopen)
+        deliveries = webhooks.Deliveries(
+            ledger.told, settings.webhook_secret, self._clock, on_noted=reader.wake
+        )
+        with ExitStack() as parts:
+            parts.enter_context(reader)
+            try:
+                parts.enter_context(webhooks.Receiver(deliveries, settings.webhook_address))
+            except webhooks.PortTakenError as error:
+                _log.info("%s %s", error.message, error.next_step)
+            yield
+
     def _show(self, plan: BatchPlan) -> None:
         """Videos to do, in order, and those that ended in earlier runs: the totals are whole."""
         self.monitor.add(plan.items)
@@ -167,6 +195,7 @@ class Engine:
         with (
             self._bench.writing(),
             self._late,
+            self._hearing(),
             Steering(
                 self._processor,
                 self._session.take_wishes,

@@ -8,7 +8,7 @@ from typing import Final
 
 from bulk_transcribe.clients.addresses import AddressGuard
 from bulk_transcribe.clients.captions import DEFAULT_BASE_URL, Webshare, YouTubeCaptions
-from bulk_transcribe.clients.deapi import DeapiClient
+from bulk_transcribe.clients.deapi import DeapiClient, Webhook
 from bulk_transcribe.clients.http import HttpClient
 from bulk_transcribe.clients.redact import Redactor
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
@@ -130,6 +130,9 @@ class Clients:
                 http=self.http,
                 model=settings.model,
                 api_version=settings.deapi_version,
+                webhook=Webhook(base_url=settings.webhook_url, secret=settings.webhook_secret)
+                if settings.webhook_url
+                else None,
             )
             if settings.deapi_api_key
             else None

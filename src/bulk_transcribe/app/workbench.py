@@ -20,6 +20,7 @@ from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import VideoResult
 from bulk_transcribe.core.ports import Limiter, Reporter
 from bulk_transcribe.core.request import RequestKind, Ticket
+from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.errors import ConfigError, StopBatchError
@@ -28,6 +29,7 @@ from bulk_transcribe.monitor.flusher import StateFlusher
 from bulk_transcribe.monitor.monitor import ConcurrentProgressMonitor
 from bulk_transcribe.process.backoff import Backoff
 from bulk_transcribe.process.gauge import Gauge
+from bulk_transcribe.process.hints import Hints
 from bulk_transcribe.process.late import LateJobs, LatePorts
 from bulk_transcribe.process.one_video import OneVideo, VideoTools
 from bulk_transcribe.process.polling import AimedJobWatcher
@@ -113,6 +115,7 @@ class Workbench:
             session.session_id,
             budget=self._budget,
             latest_balance=lambda: shared.account.balances.latest,
+            with_nonce=bool(settings.webhook_url),
         )
         self.settling = Settling(self.ledger, shared.account, clock)
         self.journal = Journal(session, clock)
@@ -125,7 +128,10 @@ class Workbench:
         self.close = shared.requests.listen(self.journal, self.monitor.request_log)
         for record in shared.requests.take_early():
             self.journal.record(record)
-        self._watcher = AimedJobWatcher(limiter, clock, control, model, to_come=to_come)
+        self.hints = Hints(control, clock) if settings.webhook_url else None
+        self._watcher = AimedJobWatcher(
+            limiter, clock, control, model, to_come=to_come, hints=self.hints
+        )
         self.gauge = Gauge(
             lambda: limiter.capacity(RequestKind.SUBMIT), looks_each=self._watcher.looks_each
         )
@@ -174,6 +180,17 @@ class Workbench:
             reporter=lambda item: self.monitor.reporter(item.video_id),
         )
         return LateJobs(ports=ports, clock=self._clock, control=self._control)
+
+    def reopen(self, video_id: str) -> VideoItem | None:
+        """A video that ended in doubt goes on, since its job was found; None: it is not ours.
+
+        Raises:
+            StoreError: that could not be noted.
+        """
+        item = self._session.reopen(video_id)
+        if item is not None:
+            self.monitor.record(video_id, Stage.QUEUED)
+        return item
 
     def goes_on_free(self, error: StopBatchError) -> bool:
         """No more paying; whether captions come before it, and so can be had without."""

@@ -104,6 +104,8 @@ class PlainLines(Silent):
                 self._told.add(state.video_id)
                 if state.finished_at is not None and state.finished_at >= self._began_at:
                     note(end_line(state))
+            elif state.stage not in FINAL_STAGES:
+                self._told.discard(state.video_id)  # it was brought back, and will end again
 
 
 class LiveView:

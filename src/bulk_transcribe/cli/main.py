@@ -306,6 +306,14 @@ def reclaim(
     raise typer.Exit(late.run(loaded.settings, as_json=as_json, quiet=quiet))
 
 
+@app.command(epilog="Example: bulk-transcribe webhooks")
+def webhooks(context: typer.Context, as_json: options.Json = False) -> None:
+    """Receive deAPI's webhooks until Ctrl-C, for all runs and for jobs of runs that are over."""
+    from bulk_transcribe.cli import webhooks as receiver
+
+    raise typer.Exit(receiver.run(options.settings(context).settings, as_json=as_json))
+
+
 @app.command(epilog="Example: bulk-transcribe abandon jNQXAC9IVRw --yes")
 def abandon(
     context: typer.Context,

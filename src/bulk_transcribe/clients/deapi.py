@@ -105,6 +105,21 @@ _PATHS: Final[Mapping[str, _Paths]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Where the service tells how jobs get on.
+
+    Args:
+        base_url: Public https address, without a slash at its end; a nonce for each request is
+            added.
+        secret: What the service signs with. v2 is told with each request, v1 takes what the
+            account's settings say.
+    """
+
+    base_url: str
+    secret: str = field(repr=False)
+
+
 class DeapiClient:
     """The port `PaidService` over HTTP. May be shared by all threads.
 
@@ -120,6 +135,7 @@ class DeapiClient:
         api_version: "v2", or "v1".
         include_ts: Ask for timestamps; without them there are no subtitles.
         inline_result: Ask for the text within the status answer, which saves a download.
+        webhook: Where the service reaches us; None: requests ask for no webhooks.
 
     Raises:
         ConfigError: the key is missing or cannot stand in a header, the version is unknown, or
@@ -136,6 +152,7 @@ class DeapiClient:
         api_version: str = "v2",
         include_ts: bool = True,
         inline_result: bool = True,
+        webhook: Webhook | None = None,
     ) -> None:
         if api_version not in _PATHS:
             raise ConfigError(
@@ -149,15 +166,26 @@ class DeapiClient:
         self._model = model
         self._include_ts = include_ts
         self._inline_result = inline_result
+        self._webhook = webhook
 
     def __repr__(self) -> str:
         return f"DeapiClient({self._base_url!r}, model={self._model!r})"
 
     def submit(
-        self, video_url: str, ticket: Ticket, *, on_sending: Callable[[], None] | None = None
+        self,
+        video_url: str,
+        ticket: Ticket,
+        *,
+        nonce: str = "",
+        on_sending: Callable[[], None] | None = None,
     ) -> str:
         """Send one paid request; its id. See `PaidService.submit`."""
         source = "source_url" if self._is_form else "video_url"
+        hook = {}
+        if nonce and self._webhook is not None:
+            hook["webhook_url"] = f"{self._webhook.base_url}/{nonce}"
+            if self._is_form:  # v2 takes the two together alone, v1 knows no secret
+                hook["webhook_secret"] = self._webhook.secret
         call = self._post(
             RequestKind.SUBMIT,
             self._paths.submit,
@@ -166,12 +194,13 @@ class DeapiClient:
                 "model": self._model,
                 "include_ts": self._include_ts,
                 "return_result_in_response": self._inline_result,
+                **hook,
             },
             ticket,
         )
         reply = self._http.send(call, ticket, on_sending=on_sending)
         data = _data(reply.json())
-        request_id = _read_id(data.get("request_id")) or _read_id(data.get("id"))
+        request_id = read_id(data.get("request_id")) or read_id(data.get("id"))
         if not request_id:
             # Neither `refused` nor `never_sent`: a 2xx most likely was accepted.
             raise NetworkError(
@@ -391,7 +420,7 @@ def _charged(price: Any) -> Decimal | None:
     return _amount(price)
 
 
-def _read_id(value: Any) -> str:
+def read_id(value: Any) -> str:
     """A request id as text; "" where the value cannot be one."""
     text = str(value).strip() if isinstance(value, str | int) else ""
     return text if len(text) <= _LONGEST_ID and text.isprintable() else ""

@@ -153,13 +153,20 @@ class PaidService(Protocol):
     """The paid transcription service. No call repeats a POST by itself."""
 
     def submit(
-        self, video_url: str, ticket: Ticket, *, on_sending: Callable[[], None] | None = None
+        self,
+        video_url: str,
+        ticket: Ticket,
+        *,
+        nonce: str = "",
+        on_sending: Callable[[], None] | None = None,
     ) -> str:
         """Send one paid request; the request id.
 
         Args:
             video_url: The video's address.
             ticket: For the permit.
+            nonce: The secret end of the address at which the service is to tell how the job
+                gets on; "": it is not to tell.
             on_sending: Called once the permit is granted, right before the first byte goes out.
                 If it raises, nothing is sent, the permit is given back and its error comes out
                 unchanged. Whatever is raised before that call was certainly never sent.
@@ -292,8 +299,8 @@ class SubmissionBook(Protocol):
     def refuse(self, submission_id: int, detail: str) -> None:
         """The service certainly did not accept it."""
 
-    def doubt(self, submission_id: int, detail: str) -> None:
-        """The answer was lost."""
+    def doubt(self, submission_id: int, detail: str) -> Submission:
+        """The answer was lost; the request as it is now: accepted, where its id became known."""
 
     def claim(
         self,

@@ -211,10 +211,16 @@ class LateJobs:
         with self._changed:
             self._doubts[video_id] = self.clock.now_s() + DOUBT_WAIT_S
 
-    def doubted(self) -> list[str]:
-        """Videos of this run whose answers were lost, and of which no webhook has told yet."""
+    def is_doubted(self, video_id: str) -> bool:
+        """Whether the video ended for a lost answer, and no webhook has told of it yet."""
         with self._changed:
-            return list(self._doubts)
+            return video_id in self._doubts
+
+    def outside(self) -> list[str]:
+        """Videos of which news would change something: late ones, and lost answers."""
+        with self._changed:
+            late = [name for name, each in self._waiting.items() if not each.is_back]
+            return [*self._doubts, *late]
 
     def adopted(self, item: VideoItem) -> None:
         """A lost answer's job was found: its video comes back into the line."""

@@ -28,6 +28,7 @@ from bulk_transcribe.process.aim import (
     next_look_s,
 )
 from bulk_transcribe.process.fleet import Fleet
+from bulk_transcribe.process.hints import JobHints, NoHints
 from bulk_transcribe.process.late import LATE_CODE
 from bulk_transcribe.process.progress import ProgressJudge
 
@@ -65,6 +66,7 @@ class AimedJobWatcher:
         give_up_after_s: No job is given up before this age, nor before five times its expected
             time.
         jitter: A number from 0 to 1; spreads repeated looks after an error.
+        hints: Who tells that a job has ended; None: nobody.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class AimedJobWatcher:
         to_come: Callable[[], int] = _none,
         give_up_after_s: float = GIVE_UP_AFTER_S,
         jitter: Callable[[], float] = _CHANCE.random,
+        hints: JobHints | None = None,
     ) -> None:
+        self._hints = hints or NoHints(control)
         self._clock = clock
         self._control = control
         self._model = model
@@ -109,11 +113,13 @@ class AimedJobWatcher:
             StoppedError: the run was halted.
         """
         job = self._take_up(submission, duration_s, reporter)
+        was_seen = False
         try:
             while True:
                 self._sleep_until_due(job)
                 status = self._look(job, look)
                 if status is not None and status.state is not JobState.RUNNING:
+                    was_seen = True
                     self._learn(job, status)
                     return status
                 self._give_up_if_hopeless(job)
@@ -121,6 +127,7 @@ class AimedJobWatcher:
             self._fleet.leave(job.expected_s, job.spread)
             self._model.forget(job.name)
             self._progress.forget(job.name)
+            self._hints.ended(job.name, was_seen=was_seen)
             reporter.waiting(None)
 
     def _take_up(
@@ -153,17 +160,20 @@ class AimedJobWatcher:
         """Sleep until the look is due, weighing the situation anew on the way."""
         while True:
             self._control.raise_if_halted()
+            job.is_hinted = self._hints.take(job.name) or job.is_hinted
             age_s = self._age_s(job)
             left_s = self._due_s(job) - age_s
             if left_s < _NOW_S:
                 return
             self._report(job, age_s, left_s)
-            self._control.sleep_s(nap_s(left_s))
+            self._hints.sleep_s(job.name, nap_s(left_s))
 
     def _due_s(self, job: "_Job") -> float:
         """The age at which to look next, as things stand now."""
         if job.is_due_at_once:
             return 0.0
+        if job.is_hinted:
+            return job.not_before_age_s
         aim = self._fleet.aim()
         if job.is_scout and job.not_done_age_s <= 0:
             aim = first_look(aim)
@@ -173,6 +183,8 @@ class AimedJobWatcher:
             not_done_at_s=job.not_done_age_s,
             looked_at_s=job.sent_age_s,
         )
+        if self._hints.are_reliable:  # it will be told of: until it is overdue nobody need look
+            due_s = max(due_s, self._model.predict(job.duration_s).quantile_s(_OVERDUE))
         return max(due_s, job.not_before_age_s)
 
     def _belief(self, job: "_Job") -> EndBelief:
@@ -209,6 +221,7 @@ class AimedJobWatcher:
         finally:
             self._fleet.looked()
         job.error, job.failures, job.not_before_age_s = None, 0, 0.0
+        job.is_hinted = False
         if status.state is JobState.RUNNING:
             job.not_done_age_s = max(job.not_done_age_s, job.sent_age_s)
             if job.is_age_known:
@@ -226,7 +239,8 @@ class AimedJobWatcher:
                 job.sent_age_s = self._age_s(job)
             job.reporter.waiting(reason, until_at)
 
-        return Ticket(video_id=job.video_id, urgency=min(1.0, max(0.0, done)), on_wait=on_wait)
+        urgency = 1.0 if job.is_hinted else min(1.0, max(0.0, done))
+        return Ticket(video_id=job.video_id, urgency=urgency, on_wait=on_wait)
 
     def _note_failure(
         self, job: "_Job", error: BulkTranscribeError, retry_after_s: float | None
@@ -309,6 +323,7 @@ class _Job:
     is_fresh: bool
     is_due_at_once: bool
     is_scout: bool = False
+    is_hinted: bool = False  # somebody says that it has ended, and it was not looked at since
     not_done_age_s: float = 0.0  # last known to run
     sent_age_s: float = -math.inf  # last look
     not_before_age_s: float = 0.0  # after a failed look

@@ -35,7 +35,13 @@ from bulk_transcribe.save.tables import attempts as attempts_table
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import requests as requests_table
 from bulk_transcribe.save.tables import sessions, videos, wishes
-from bulk_transcribe.save.video_rows import end_row, item_of, state_of, state_row
+from bulk_transcribe.save.video_rows import (
+    end_row,
+    item_of,
+    queued_again_row,
+    state_of,
+    state_row,
+)
 
 _FINAL = sorted(stage.value for stage in FINAL_STAGES)
 _ADDED = ("sent", "refused", "failed", "waited_s", "took_s")
@@ -346,6 +352,19 @@ class Session:
                     f"The session {self.session_id} has no video {state.video_id}.",
                     next_step="Was the session deleted while it ran? Start it anew.",
                 )
+
+    def reopen(self, video_id: str) -> VideoItem | None:
+        """A video that ended goes back into the line; what was asked for, None if it is not here.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        this = and_(videos.c.session_id == self.session_id, videos.c.video_id == video_id)
+        with self._database.transaction() as connection:
+            connection.execute(
+                update(videos).where(this).values(**queued_again_row(self._clock.now()))
+            )
+        return self.item(video_id)
 
     def wish(self, wish: Wish, value: str = "") -> None:
         """Ask something of the engine that works on this session.

@@ -34,7 +34,7 @@ from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import sessions, submissions, videos, wishes
-from bulk_transcribe.save.video_rows import item_row
+from bulk_transcribe.save.video_rows import item_row, queued_again_row
 
 #: Rows written at a time; bounds the memory of a session of any size.
 _CHUNK = 2_000
@@ -252,20 +252,7 @@ class SessionManager:
                 update(videos)
                 .where(videos.c.session_id == session_id)
                 .where(_goes_back(retry_failed=retry_failed))
-                .values(
-                    stage=Stage.QUEUED.value,
-                    since_at=self._clock.now(),
-                    progress=None,
-                    worker=None,
-                    started_at=None,
-                    finished_at=None,
-                    waiting=None,
-                    waiting_until_at=None,
-                    error=None,
-                    error_code=None,
-                    next_step=None,
-                    can_retry=False,
-                )
+                .values(**queued_again_row(self._clock.now()))
             )
             queued: int = connection.execute(
                 select(func.count())

@@ -2,7 +2,7 @@
 
 import enum
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -15,12 +15,13 @@ from sqlalchemy import (
     and_,
     func,
     insert,
+    or_,
     select,
     update,
 )
 
 from bulk_transcribe.core.clock import Clock
-from bulk_transcribe.core.job import Submission, SubmissionState
+from bulk_transcribe.core.job import JobState, Submission, SubmissionState
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
@@ -247,11 +248,15 @@ class SubmissionLedger:
         """The service certainly did not accept it, or nothing was sent."""
         self._end(submission_id, _S.REFUSED, detail)
 
-    def doubt(self, submission_id: int, detail: str) -> None:
-        """The answer was lost. Where a webhook has told the id already, it is taken from there."""
+    def doubt(self, submission_id: int, detail: str) -> Submission:
+        """The answer was lost; the request as it is now.
+
+        Where a webhook has told its id already, it is accepted under that id.
+        """
         with self._database.transaction() as connection:
             _change(connection, submission_id, _S.IN_DOUBT, detail=detail)
             self._adopt_told(connection)
+            return submission_of(connection.execute(_one(submission_id)).mappings().one())
 
     def claim(
         self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None
@@ -309,34 +314,73 @@ class SubmissionLedger:
             _release_videos(connection, row["video_id"])
         return True
 
-    def told(self, nonce: str, request_id: str) -> Submission | None:
+    def told(
+        self, nonce: str, request_id: str, state: JobState = JobState.RUNNING
+    ) -> Submission | None:
         """Note what the service told of the request with this nonce; the request, as it is now.
 
         One in doubt is adopted at once, one whose answer is lost later is then. None where no
-        request has that nonce. Telling it again changes nothing.
+        request has that nonce. Telling it again changes nothing; that a job has ended is not
+        unsaid by older news.
 
         Raises:
-            StoreError: it was told, or accepted, with another id before.
+            StoreError: it was told, or accepted, with another id before, or the id is another
+                request's.
         """
         with self._database.transaction() as connection:
             row = connection.execute(_by_nonce(nonce)).mappings().one_or_none()
             if row is None:
                 return None
+            number = row["submission_id"]
             known = row["request_id"] or row["told_request_id"] or request_id
-            if known != request_id:
+            if known != request_id or self._is_anothers(connection, number, request_id):
                 raise StoreError(
-                    f"The paid request {row['submission_id']} has the id {known}, "
-                    f"and a webhook tells of {request_id}.",
+                    f"A webhook for the paid request {number} tells of a job ({request_id}) "
+                    "that is not its own.",
                     next_step="Nothing was changed. Please report this with the log file.",
                     code="other_request_id",
                 )
+            news = row["told_state"] if state is JobState.RUNNING else state.value
             connection.execute(
                 update(submissions)
-                .where(submissions.c.submission_id == row["submission_id"])
-                .values(told_request_id=request_id)
+                .where(submissions.c.submission_id == number)
+                .values(told_request_id=request_id, told_state=news)
             )
             self._adopt_told(connection)
             return submission_of(connection.execute(_by_nonce(nonce)).mappings().one())
+
+    @staticmethod
+    def _is_anothers(connection: Connection, number: int, request_id: str) -> bool:
+        query = select(submissions.c.submission_id).where(
+            or_(
+                submissions.c.request_id == request_id,
+                submissions.c.told_request_id == request_id,
+            ),
+            submissions.c.submission_id != number,
+        )
+        return connection.execute(query.limit(1)).first() is not None
+
+    def told_of(self, video_ids: Collection[str]) -> dict[str, bool]:
+        """Of these videos of this session, those whose accepted job a webhook told of.
+
+        Whether it told that the job is done or has failed.
+        """
+        query = select(submissions.c.video_id, submissions.c.told_state).where(
+            submissions.c.session_id == self._session_id,
+            submissions.c.video_id.in_(video_ids),
+            submissions.c.state == _S.ACCEPTED.value,
+            submissions.c.told_request_id.is_not(None),
+        )
+        with self._database.read() as connection:
+            return {video_id: state is not None for video_id, state in connection.execute(query)}
+
+    def told_to_have_ended(self, request_ids: Collection[str]) -> set[str]:
+        """Of these jobs, those of which a webhook has told that they are done or have failed."""
+        query = select(submissions.c.request_id).where(
+            submissions.c.request_id.in_(request_ids), submissions.c.told_state.is_not(None)
+        )
+        with self._database.read() as connection:
+            return {request_id for (request_id,) in connection.execute(query)}
 
     def _adopt_told(self, connection: Connection) -> None:
         """Whatever is in doubt and was told of by a webhook is accepted under that id."""

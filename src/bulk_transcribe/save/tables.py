@@ -194,7 +194,7 @@ submissions = Table(
     Column("balance_before_usd", Dollars),  # and what it said
     Column("nonce", String(64)),  # the end of its webhook's address
     Column("told_request_id", String(200)),  # what a webhook for that address told
-    Column("told_state", String(16)),  # and how the job was: see core.job.JobNews
+    Column("told_state", String(16)),  # done or failed: as it told last
     Index("ix_submissions_session_id_video_id", "session_id", "video_id"),
     # the guard of law 3: one open submission of one content, whoever asks
     Index(
@@ -212,6 +212,7 @@ submissions = Table(
         postgresql_where=text("nonce IS NOT NULL"),
     ),
     Index("ix_submissions_request_id", "request_id"),
+    Index("ix_submissions_told_request_id", "told_request_id"),
     # few rows are open at a time: orphans and doubts are found without reading the rest
     Index(
         "ix_submissions_open_state",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -103,6 +104,24 @@ def state_of(row: RowMapping) -> VideoState:
         spent_usd=str(row["spent_usd"]),
         files=tuple(json.loads(row["files"])),
     )
+
+
+def queued_again_row(at: datetime) -> dict[str, Any]:
+    """The columns of a video that goes back into the line; what is known of it stays."""
+    return {
+        "stage": Stage.QUEUED.value,
+        "since_at": at,
+        "progress": None,
+        "worker": None,
+        "started_at": None,
+        "finished_at": None,
+        "waiting": None,
+        "waiting_until_at": None,
+        "error": None,
+        "error_code": None,
+        "next_step": None,
+        "can_retry": False,
+    }
 
 
 def end_row(state: VideoState, result: VideoResult) -> dict[str, Any]:

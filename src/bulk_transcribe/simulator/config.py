@@ -96,6 +96,8 @@ class SimulatorConfig:
         models: Model slugs that transcribe.
         api_key: The one key that is accepted; None accepts any of the shape number|token.
         key_role: With "api" the balance answers 403.
+        webhook_secret: What webhooks are signed with whose request brings no secret (version 1).
+        webhook_http: Deliver to http://127.0.0.1 as well, as no real service does: for tests.
         youtube_api_key: The one key that the Data API accepts; None accepts any but an empty one.
         data_api_errors: Shape of the Data API's answer to a bad key.
         quota_units: Data API calls a day (Pacific time).
@@ -136,6 +138,8 @@ class SimulatorConfig:
     models: tuple[str, ...] = ("WhisperLargeV3", "WhisperLargeV3Ct2")
     api_key: str | None = field(default="1|simulated", repr=False)
     key_role: KeyRole = "admin"
+    webhook_secret: str = field(default="simulated-webhook-secret", repr=False)
+    webhook_http: bool = False
     youtube_api_key: str | None = field(default="simulated-youtube-key", repr=False)
     data_api_errors: DataApiErrors = "legacy"
     quota_units: int = 10_000

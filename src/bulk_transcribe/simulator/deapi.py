@@ -17,9 +17,9 @@ from bulk_transcribe.simulator.wishes import (
     Endpoint,
     Reading,
     Source,
-    check_webhook,
     read_fields,
     read_source,
+    read_webhook,
 )
 
 STRUCTURED_MODEL: Final = "WhisperLargeV3Ct2"
@@ -60,7 +60,6 @@ class Deapi:
         if source is not None and source.upload and len(source.upload.content) > LARGEST_UPLOAD:
             return self._gate.error(413, source.media_id, message="Payload Too Large")
         wish = self._wish(reading, endpoint, source)
-        check_webhook(reading, endpoint)
         if wish is None or reading.errors:
             return self._invalid(reading, source)
         video = wish.video
@@ -74,6 +73,7 @@ class Deapi:
             problems = {"balance": [text]}
             return self._gate.error(422, video.video_id, message=text, problems=problems)
         job = self._state.jobs.submit(wish, now_s)
+        self._state.webhooks.expect(job)
         return json_answer({"data": {"request_id": job.request_id}})
 
     def price(self, asked: Asked, endpoint: Endpoint) -> Answer:
@@ -147,6 +147,9 @@ class Deapi:
         inline = reading.flag("return_result_in_response")
         ts_level = self._ts_level(reading, model)
         with_metadata = reading.flag("include_metadata")
+        webhook_url, webhook_secret = read_webhook(
+            reading, endpoint, takes_http=self._state.config.webhook_http
+        )
         if reading.flag("diarize"):
             reading.refuse("diarize", f"The model {model} does not support diarization.")
         if source is None:
@@ -159,6 +162,8 @@ class Deapi:
             inline=inline if self._state.config.result == "auto" else self._always_inline(),
             ts_level=ts_level if include_ts or ts_level != "segment" else "none",
             with_metadata=with_metadata and source.upload is None,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret,
         )
 
     def _always_inline(self) -> bool:

@@ -16,6 +16,15 @@ HoldPoint = Literal["before_work", "before_answer"]
 
 _API: Final = ("submit", "poll", "price", "account")
 _YOUTUBE: Final = ("watch", "player", "timedtext")
+_WEBHOOK_RATES: Final = (
+    "webhook_lost",
+    "webhook_twice",
+    "webhook_reordered",
+    "webhook_forged",
+    "webhook_unsigned",
+    "webhook_stale",
+    "webhook_garbage",
+)
 #: Kinds of requests that a fault strikes unless `only` says otherwise.
 _STRIKES: Final[Mapping[str, tuple[str, ...]]] = {
     "server_error_500": _API,
@@ -28,8 +37,9 @@ _STRIKES: Final[Mapping[str, tuple[str, ...]]] = {
     "storm_429": ("submit", "poll", "price"),
     "captions_garbage": _YOUTUBE,
     "hold": ("submit",),
+    **dict.fromkeys(_WEBHOOK_RATES, ("webhook",)),
 }
-KINDS: Final = (*_API, "download", "data_api", *_YOUTUBE, "other")
+KINDS: Final = (*_API, "download", "data_api", *_YOUTUBE, "other", "webhook")
 _RATES: Final = (
     "server_error_500",
     "html_502",
@@ -42,6 +52,7 @@ _RATES: Final = (
     "storm_429",
     "captions_garbage",
     "captions_po_token",
+    *_WEBHOOK_RATES,
 )
 
 
@@ -80,6 +91,14 @@ class Faults:
         hold: Requests wait at this point until it is None again: read but not worked on, or
             worked on but not answered. What still waits when the network goes down is lost.
         quota_exceeded: The Data API's quota is spent.
+        webhook_lost: Webhooks that are never sent. This and the next ones are drawn when the job
+            is taken, for each of its events.
+        webhook_twice: Webhooks that are sent twice, with one number.
+        webhook_reordered: Webhooks that come up to a minute late, after those that follow.
+        webhook_forged: Webhooks signed with another secret, at the first attempt.
+        webhook_unsigned: Webhooks without a signature, likewise.
+        webhook_stale: Webhooks signed an hour ago, likewise.
+        webhook_garbage: Webhooks, well signed, whose body is no JSON, likewise.
         only: Fault -> kinds of requests that it strikes, in place of its usual ones.
 
     Raises:
@@ -112,6 +131,13 @@ class Faults:
     network_down: bool = False
     hold: HoldPoint | None = None
     quota_exceeded: bool = False
+    webhook_lost: Rate = 0
+    webhook_twice: Rate = 0
+    webhook_reordered: Rate = 0
+    webhook_forged: Rate = 0
+    webhook_unsigned: Rate = 0
+    webhook_stale: Rate = 0
+    webhook_garbage: Rate = 0
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

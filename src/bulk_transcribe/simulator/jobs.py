@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
@@ -39,6 +39,8 @@ class Wish:
     inline: bool
     ts_level: str = "segment"
     with_metadata: bool = False
+    webhook_url: str = ""  # "": nobody wants to be told
+    webhook_secret: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)

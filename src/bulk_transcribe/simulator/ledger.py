@@ -27,6 +27,21 @@ class RequestSeen(NamedTuple):
     video_id: str | None
 
 
+class DeliverySeen(NamedTuple):
+    """One attempt to deliver a webhook.
+
+    `status` is None where nobody answered, `fault` what was wrong with it on purpose.
+    """
+
+    at_s: float
+    delivery_id: str
+    event: str
+    request_id: str
+    attempt: int
+    status: int | None
+    fault: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobSeen:
     """A paid job. Times are readings of the clock.
@@ -79,6 +94,7 @@ class Ledger:
         limits: Pool -> its limit a minute.
         worst: Pool -> the most requests received in any 60 s, refused ones included.
         breaches: Requests that came when their pool had received its limit in the last 60 s.
+        deliveries: Attempts to deliver webhooks, in their order.
     """
 
     requests: tuple[RequestSeen, ...]
@@ -92,6 +108,7 @@ class Ledger:
     limits: Mapping[str, int]
     worst: Mapping[str, int]
     breaches: int
+    deliveries: tuple[DeliverySeen, ...] = ()
 
     @property
     def refused_429(self) -> int:
@@ -132,6 +149,7 @@ class Ledger:
             "worst_windows": dict(self.worst),
             "breaches": self.breaches,
             "refused_429": self.refused_429,
+            "deliveries": [each._asdict() for each in self.deliveries],
         }
 
 
@@ -180,6 +198,7 @@ class Book:
         self.limits: dict[str, int] = {}
         self.worst: dict[str, int] = {}
         self.breaches = 0
+        self.deliveries: list[DeliverySeen] = []
         self._lately: dict[str, deque[float]] = {}
 
     def note(self, request: RequestSeen, limit_rpm: int | None) -> None:

@@ -96,11 +96,13 @@ class Simulator:
         except RuntimeError:
             listener.close()
             raise
+        self._state.webhooks.start()
 
     def stop(self) -> None:
         """Close the port and all connections. The ledger stays. A second stop does nothing."""
         running, self._running = self._running, None
         if running is not None:
+            self._state.webhooks.stop()
             running.stop()
 
     def environment(self) -> dict[str, str]:

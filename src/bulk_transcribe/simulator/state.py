@@ -8,8 +8,9 @@ from bulk_transcribe.simulator.catalogue import Catalogue
 from bulk_transcribe.simulator.config import SimulatorConfig
 from bulk_transcribe.simulator.faults import Faults
 from bulk_transcribe.simulator.jobs import Jobs
-from bulk_transcribe.simulator.ledger import Book, JobSeen, Ledger
+from bulk_transcribe.simulator.ledger import Book, DeliverySeen, JobSeen, Ledger
 from bulk_transcribe.simulator.pools import Account
+from bulk_transcribe.simulator.webhooks import WebhookSender
 
 
 class State:
@@ -24,6 +25,7 @@ class State:
         self.jobs = Jobs(config, faults)
         self.account = Account(config, clock)
         self.book = Book()
+        self.webhooks = WebhookSender(config, clock, faults, self._delivered)
         self.now_s = clock.now_s()  # when the request in hand was counted
         self.base_url = ""  # set when the address is known
         self.url_generation = 0  # result addresses of earlier generations are dead
@@ -34,6 +36,10 @@ class State:
         """How often this subject was asked for, from 1: part of what chance depends on."""
         self._visits[kind, subject] += 1
         return self._visits[kind, subject]
+
+    def _delivered(self, delivery: DeliverySeen) -> None:
+        with self.lock:
+            self.book.deliveries.append(delivery)
 
     def ledger(self, *, with_requests: bool = True) -> Ledger:
         """A copy of the book. Takes the lock."""
@@ -66,4 +72,5 @@ class State:
                 limits=dict(book.limits),
                 worst=dict(book.worst),
                 breaches=book.breaches,
+                deliveries=tuple(book.deliveries),
             )

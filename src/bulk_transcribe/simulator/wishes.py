@@ -15,6 +15,7 @@ _HOSTS: Final = (
 )  # fmt: skip
 _YOUTUBE_PATHS: Final = ("shorts", "live", "embed", "v", "e")
 _LONGEST_WEBHOOK: Final = 2048
+_OWN_HTTP: Final = "http://127.0.0.1:"
 #: The endpoints' own texts say 10 MB; other pages say more.
 LARGEST_UPLOAD: Final = 10 * 1024 * 1024
 _MEDIA: Final = ("audio/", "video/")
@@ -206,18 +207,22 @@ def _read_upload(reading: Reading, name: str, value: Any) -> Source | None:
     return Source(media_id=media_id, on_youtube=False, upload=value)
 
 
-def check_webhook(reading: Reading, endpoint: Endpoint) -> None:
-    """Note what is wrong with a webhook's address, or with its secret missing."""
-    address = reading.text("webhook_url")
+def read_webhook(reading: Reading, endpoint: Endpoint, *, takes_http: bool) -> tuple[str, str]:
+    """Address and secret of a webhook, "" for none. Notes what is wrong with them.
+
+    `takes_http`: this machine's own addresses need no https.
+    """
+    address, secret = reading.text("webhook_url"), reading.text("webhook_secret")
     is_good = address is None or (
-        address.startswith("https://") and len(address) <= _LONGEST_WEBHOOK
+        (address.startswith("https://") or (takes_http and address.startswith(_OWN_HTTP)))
+        and len(address) <= _LONGEST_WEBHOOK
     )
     if not is_good:
         reading.refuse("webhook_url", "The webhook url must start with https://.")
-    has_secret = reading.text("webhook_secret") is not None
-    if endpoint.version > 1 and (address is not None) != has_secret:
+    if endpoint.version > 1 and (address is not None) != (secret is not None):
         missing = "webhook_secret" if address is not None else "webhook_url"
         reading.refuse(missing, f"The {_spaced(missing)} field is required.")
+    return address or "", (secret or "") if endpoint.version > 1 else ""
 
 
 def youtube_id(address: str) -> str | None:

@@ -228,26 +228,28 @@ class _Sending:
         Raises:
             InDoubtError: it may have been accepted, and nobody knows.
         """
-        request_id: str | None = None
         try:
             request_id = self._send_when_allowed(video_url, ticket, wait)
-            self._book.accept(self._number, request_id)
         except BaseException as error:
-            if request_id is None:
-                settled = self._settled(error)
-            elif isinstance(error, Exception):
-                settled = _unnoted(error, request_id, self._submission.key)
-            else:
-                settled = error
+            settled = self._settled(error)
+            if isinstance(settled, str):
+                return settled
             if settled is error:
                 raise
             raise settled from error
+        try:
+            self._book.accept(self._number, request_id)
+        except Exception as error:
+            raise _unnoted(error, request_id, self._submission.key) from error
         return request_id
 
     def _send_when_allowed(self, video_url: str, ticket: Ticket, wait: Callable[[], None]) -> str:
+        nonce = self._submission.nonce
         while True:
             try:
-                return self._service.submit(video_url, ticket, on_sending=self._note_sent)
+                return self._service.submit(
+                    video_url, ticket, nonce=nonce, on_sending=self._note_sent
+                )
             except _PausedWhileWaitingError:
                 wait()
 
@@ -259,17 +261,19 @@ class _Sending:
         self._book.mark_sent(self._number)
         self._may_be_out = True
 
-    def _settled(self, error: BaseException) -> BaseException:
-        """Note how the request ended; the error to raise."""
+    def _settled(self, error: BaseException) -> BaseException | str:
+        """Note how the request ended; the error to raise, or the id that a webhook has told."""
         # of a bug the class alone: its words may hold anything, a key among it
         is_ours = isinstance(error, BulkTranscribeError)
         detail = f"{type(error).__name__}: {error}"[:500] if is_ours else type(error).__name__
         if not self._may_be_out or _is_refusal(error):
             self._book.refuse(self._number, detail)
             return error
-        self._book.doubt(self._number, detail)
+        now = self._book.doubt(self._number, detail)
         if not isinstance(error, RetryableError):
             return error  # a bug or Ctrl-C: not to be hidden, and noted as in doubt all the same
+        if now.state is SubmissionState.ACCEPTED and now.request_id:
+            return now.request_id
         video_id = self._submission.key.video_id
         return InDoubtError(
             f"{video_id}: deAPI's answer to the paid request was lost "
@@ -392,7 +396,7 @@ def _open_elsewhere(found: Submission) -> InDoubtError:
     )
 
 
-def _unnoted(error: BaseException, request_id: str, key: ContentKey) -> BaseException:
+def _unnoted(error: Exception, request_id: str, key: ContentKey) -> StoreError:
     """The answer is here, but its id could not be written down: say it, so that it is not lost."""
     return StoreError(
         f"{key.video_id}: deAPI accepted the job as {request_id}, but that could not be noted: "

@@ -60,6 +60,7 @@ class Book:
         self.transcripts: dict[ContentKey, Transcript] = {}
         self.diary = diary
         self.failures: dict[str, BaseException] = {}
+        self.told: str | None = None  # by a webhook
 
     def find_open(self, key: ContentKey) -> Submission | None:
         states = (STATE.INTENDED, STATE.SENT, STATE.ACCEPTED, STATE.IN_DOUBT)
@@ -96,8 +97,13 @@ class Book:
     def refuse(self, submission_id: int, detail: str) -> None:
         self._move(submission_id, "refuse", STATE.REFUSED, {STATE.INTENDED, STATE.SENT}, detail)
 
-    def doubt(self, submission_id: int, detail: str) -> None:
+    def doubt(self, submission_id: int, detail: str) -> Submission:
         self._move(submission_id, "doubt", STATE.IN_DOUBT, {STATE.SENT}, detail)
+        if self.told is not None:
+            row = self.rows[submission_id]
+            told = replace(row, state=STATE.ACCEPTED, request_id=self.told)
+            self._set(submission_id, told, "adopt")
+        return self.rows[submission_id]
 
     def claim(
         self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None
@@ -144,10 +150,17 @@ class Service:
         self.looks: list[JobStatus | Exception] = [DONE]
         self.downloads: list[str | Exception] = []
         self.tickets: list[Ticket] = []
+        self.nonces: list[str] = []
 
     def submit(
-        self, video_url: str, ticket: Ticket, *, on_sending: Callable[[], None] | None = None
+        self,
+        video_url: str,
+        ticket: Ticket,
+        *,
+        nonce: str = "",
+        on_sending: Callable[[], None] | None = None,
     ) -> str:
+        self.nonces.append(nonce)
         assert video_url == ITEM.url
         self.tickets.append(ticket)
         if self.before:

@@ -60,4 +60,5 @@ def upgrade() -> None:
             ],
         )
     op.add_column("submissions", sa.Column("told_state", sa.String(16)))
-    op.create_index("ix_submissions_request_id", "submissions", ["request_id"])
+    for name in ("request_id", "told_request_id"):
+        op.create_index(f"ix_submissions_{name}", "submissions", [name])
