@@ -174,3 +174,51 @@ def test_no_value_in_the_file_ends_in_a_traceback(line: str, tmp_path: Path) -> 
 def test_a_data_folder_of_nobody_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such user"):
         load({}, {"BULK_TRANSCRIBE_HOME": "~nobody-is-called-so"}, tmp_path)
+
+
+HOOKS = {
+    "webhook_url": "https://example.org/deapi/",
+    "webhook_secret": "sixteen letters!",
+    "webhook_bind": "127.0.0.1:9000",
+}
+
+
+def test_webhooks_are_off_unless_they_are_set_up(tmp_path: Path) -> None:
+    assert load({}, {}, tmp_path).settings.webhook_url == ""
+    found = load(HOOKS, {}, tmp_path).settings
+    assert found.webhook_url == "https://example.org/deapi"
+    assert found.webhook_address == ("127.0.0.1", 9000)
+    assert found.webhook_secret in found.secrets
+    assert found.webhook_secret not in repr(found)
+    assert load(HOOKS | {"webhook_bind": "[::1]:9"}, {}, tmp_path).settings.webhook_address == (
+        "::1",
+        9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"webhook_url": "http://example.org"}, "https"),
+        ({"webhook_url": "ftp://example.org"}, "webhook_url"),
+        ({"webhook_url": "https://me@example.org/x"}, "no user"),
+        ({"webhook_url": "https://example.org/?a=1"}, "no user"),
+        ({"webhook_url": "https://example.org/" + "x" * 2_000}, "longer"),
+        ({"webhook_secret": ""}, "webhook_secret"),
+        ({"webhook_secret": "fifteen letters"}, "webhook_secret"),
+        ({"webhook_bind": "127.0.0.1"}, "webhook_bind"),
+        ({"webhook_bind": "127.0.0.1:0"}, "webhook_bind"),
+        ({"webhook_bind": "127.0.0.1:70000"}, "webhook_bind"),
+        ({"webhook_bind": ":80"}, "webhook_bind"),
+    ],
+)
+def test_what_is_wrong_with_webhooks_is_said(
+    tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(HOOKS | change, {}, tmp_path)
+
+
+def test_only_this_machine_needs_no_https(tmp_path: Path) -> None:
+    local = load(HOOKS | {"webhook_url": "http://127.0.0.1:9000/x"}, {}, tmp_path)
+    assert local.settings.webhook_url == "http://127.0.0.1:9000/x"

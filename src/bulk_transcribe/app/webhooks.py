@@ -43,7 +43,7 @@ from bulk_transcribe.process.late import LateJobs
 _log: Final = logging.getLogger(__name__)
 
 #: The service gives a receiver 10 s; real seconds, since that is the network's business.
-_ANSWER_WITHIN_S: Final = 8.0
+ANSWER_WITHIN_S: Final = 8.0
 #: Deliveries at a time; more are told to come again.
 _AT_ONCE: Final = 64
 _START_WITHIN_S, _STOP_WITHIN_S = 10.0, 10.0
@@ -138,12 +138,12 @@ class Deliveries:
             setattr(self.received, what, getattr(self.received, what) + 1)
 
 
-def application(deliveries: Deliveries) -> Starlette:
+def application(deliveries: Deliveries, *, answer_within_s: float = ANSWER_WITHIN_S) -> Starlette:
     """What is served: a POST to any path, whose last part is the nonce."""
 
     async def receive(request: Request) -> Response:
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(answer_within_s):
                 return await _received(request, deliveries)
         except TimeoutError:
             return _answer(503, "busy")
@@ -201,6 +201,7 @@ class Receiver:
     Args:
         deliveries: Decides about each.
         address: Host and port to listen on; port 0 takes any free one.
+        answer_within_s: Real seconds after which the service is told to come again.
 
     Raises:
         PortTakenError: somebody listens there: most likely another process of ours, which then
@@ -208,8 +209,14 @@ class Receiver:
         ConfigError: nobody can listen there.
     """
 
-    def __init__(self, deliveries: Deliveries, address: tuple[str, int]) -> None:
-        self._deliveries = deliveries
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        address: tuple[str, int],
+        *,
+        answer_within_s: float = ANSWER_WITHIN_S,
+    ) -> None:
+        self._application = application(deliveries, answer_within_s=answer_within_s)
         self._wanted = address
         self.address = address
 
@@ -218,7 +225,7 @@ class Receiver:
         self.address = listener.getsockname()[:2]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                application(self._deliveries),
+                self._application,
                 http="h11",
                 ws="none",
                 lifespan="off",
@@ -229,7 +236,7 @@ class Receiver:
                 proxy_headers=False,
                 server_header=False,
                 limit_concurrency=_AT_ONCE,
-                timeout_graceful_shutdown=int(_ANSWER_WITHIN_S),
+                timeout_graceful_shutdown=int(ANSWER_WITHIN_S),
             )
         )
         self._thread = threading.Thread(
@@ -252,7 +259,7 @@ class Receiver:
 
     def _stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(_ANSWER_WITHIN_S + _STOP_WITHIN_S)
+        self._thread.join(ANSWER_WITHIN_S + _STOP_WITHIN_S)
         self._listener.close()
 
 

@@ -25,6 +25,7 @@ from bulk_transcribe.errors import (
     ServerBusyError,
     StoppedError,
 )
+from bulk_transcribe.process.hints import NoHints
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.testing import FakeClock
 
@@ -478,3 +479,78 @@ def test_what_others_of_the_account_use_is_left_to_them() -> None:
     alone.run()
     beside.run()
     assert beside.looks < 0.7 * alone.looks
+
+
+class Teller(NoHints):
+    """Hints that a test gives; sleeping ends with them."""
+
+    def __init__(self, room: Room, at_age_s: float | None, *, are_reliable: bool) -> None:
+        super().__init__(room.control)
+        self._clock = room.clock
+        self._at_s = None if at_age_s is None else room.clock.now_s() + at_age_s
+        self.are_reliable = are_reliable
+        self.ends: list[bool] = []
+
+    def sleep_s(self, job: str, duration_s: float) -> None:
+        if self._at_s is not None:
+            duration_s = min(duration_s, max(0.0, self._at_s - self._clock.now_s()))
+        super().sleep_s(job, duration_s)
+
+    def take(self, job: str) -> bool:
+        del job
+        is_due = self._at_s is not None and self._clock.now_s() >= self._at_s
+        self._at_s = None if is_due else self._at_s
+        return is_due
+
+    def ended(self, job: str, *, was_seen: bool) -> None:
+        del job
+        self.ends.append(was_seen)
+
+
+def told_room(at_age_s: float | None, *, are_reliable: bool) -> tuple[Room, Teller]:
+    room = Room()
+    teller = Teller(room, at_age_s, are_reliable=are_reliable)
+    room.watcher = AimedJobWatcher(
+        room.limits, room.clock, room.control, room.model, jitter=lambda: 0.5, hints=teller
+    )
+    return room, teller
+
+
+def test_a_job_that_is_told_to_have_ended_is_looked_at_at_once() -> None:
+    room, teller = told_room(42.0, are_reliable=True)
+    service = Service(room.clock, 41.0)
+    assert room.watch(service).state is DONE
+    assert service.looks_s == [42.0]
+    assert service.tickets[0].urgency == 1.0
+    assert teller.ends == [True]
+
+
+def test_a_false_hint_costs_one_look_and_no_more() -> None:
+    """The service's own answer is the truth, whatever a webhook says."""
+    room, _ = told_room(20.0, are_reliable=False)
+    service = Service(room.clock, 95.0)
+    assert room.watch(service).state is DONE
+    other = Room()
+    plain = Service(other.clock, 95.0)
+    other.watch(plain)
+    assert service.looks_s[0] == 20.0
+    assert len(service.looks_s) <= len(plain.looks_s) + 1
+
+
+def test_where_hints_are_reliable_nobody_looks_before_a_job_is_overdue() -> None:
+    room, _ = told_room(None, are_reliable=True)
+    service = Service(room.clock, 95.0)
+    assert room.watch(service).state is DONE
+    assert service.looks_s[0] >= room.model.predict(600.0).mean_s
+    plain = Room()
+    usual = Service(plain.clock, 95.0)
+    plain.watch(usual)
+    assert len(service.looks_s) < len(usual.looks_s)
+
+
+def test_a_hint_does_not_shorten_the_wait_that_the_service_asked_for() -> None:
+    room, _ = told_room(100.0, are_reliable=False)
+    busy = ServerBusyError("busy", retry_after_s=600.0)
+    service = Service(room.clock, 95.0, failures={1: busy})
+    room.watch(service)
+    assert service.looks_s[1] >= service.looks_s[0] + 600.0
