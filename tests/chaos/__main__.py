@@ -41,12 +41,13 @@ def main() -> int:
         if wishes.keep is not None:
             program.remember(wishes.keep, outcome)
 
+    commit = program.commit()  # of the code that is broken, not of what it is when that ends
     left = [each for each in wanted if each not in done]
     outcomes += program.run(left, tell, at_once=wishes.at_once)
     print()
     print(program.as_text(program.table(outcomes)))
     if wishes.json is not None:
-        wishes.json.write_text(program.dump(program.as_json(wishes.seed, outcomes)))
+        wishes.json.write_text(program.dump(program.as_json(wishes.seed, outcomes, commit)))
     return 0 if all(outcome.is_clean for outcome in outcomes) else 1
 
 

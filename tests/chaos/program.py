@@ -2,6 +2,8 @@
 
 import json
 import random
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -142,6 +144,23 @@ def run(
     return done
 
 
+def commit() -> str:
+    """The commit that is tried, with "+changes" where files differ from it; "" outside of git."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    said = []
+    for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")):
+        ended = subprocess.run(  # noqa: S603 -- our own words
+            [git, *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+        if ended.returncode:
+            return ""
+        said.append(ended.stdout.strip())
+    head, changes = said
+    return head + ("+changes" if changes else "")
+
+
 def remembered(path: Path) -> list[Outcome]:
     """What an earlier run of the same plan wrote to this file; nothing where there is none."""
     if not path.exists():
@@ -196,10 +215,11 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([row[0].ljust(widths[0]), *numbers])
 
 
-def as_json(seed: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def as_json(seed: str, outcomes: Sequence[Outcome], commit: str) -> dict[str, Any]:
     """The table for machines; trials that are not clean come with everything."""
     return {
         "seed": seed,
+        "commit": commit,
         "faults": [asdict(line) for line in table(outcomes)],
         "not_clean": [asdict(each) for each in outcomes if not each.is_clean],
     }
@@ -229,5 +249,6 @@ def dump(data: dict[str, Any]) -> str:
     """JSON with one line a fault, so that a change is easy to see."""
     faults = ",\n  ".join(json.dumps(each) for each in data["faults"])
     rest = json.dumps(data["not_clean"], indent=1)
-    seed = json.dumps(data["seed"])
-    return f'{{"seed": {seed}, "faults": [\n  {faults}\n ],\n "not_clean": {rest}}}\n'
+    seed, commit = json.dumps(data["seed"]), json.dumps(data["commit"])
+    head = f'{{"seed": {seed}, "commit": {commit}, "faults": [\n  {faults}\n ],\n'
+    return f'{head} "not_clean": {rest}}}\n'

@@ -4,6 +4,9 @@ The full run is `python -m tests.chaos`. Last come the judge's own tests: a prod
 promises must not pass.
 """
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,20 @@ def test_the_table_adds_up_and_keeps_the_order_of_the_list() -> None:
     assert (lines[-1].runs, lines[-1].kills, lines[-1].lost) == (5, 1, 1)
     assert lines[-1].broken_promise == 1
     assert "no end" in program.said(bad)
+
+
+def test_every_trial_stands_in_the_table_of_faults_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = text[text.index("| fault | trials |") : text.index("A trial repeats")]
+    named = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line[2:])]
+    assert sorted(name for name in named if name != "NAME") == sorted(TRIALS)
+
+
+def test_the_results_name_the_commit_that_was_tried() -> None:
+    text = program.dump(program.as_json("1", [], "abc+changes"))
+    assert json.loads(text)["commit"] == "abc+changes"
+    if shutil.which("git") and (Path(__file__).parents[2] / ".git").exists():
+        assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", program.commit())
 
 
 def test_a_long_run_that_was_interrupted_remembers_its_trials(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -25,6 +26,8 @@ from tests.chaos.world import SPEED, World
 
 #: For what takes many minutes of the clock.
 _FAST: Final = 240.0
+#: For what takes hours of it.
+_FASTEST: Final = 400.0
 #: Clock seconds after which a lost answer may be settled by the balance.
 _SETTLED_S: Final = 1_000.0
 _MINUTE_S: Final = 60.0 / SPEED
@@ -306,6 +309,107 @@ def stuck_jobs(world: World) -> None:
     world.note("2 jobs stuck")
 
 
+def late_jobs(world: World) -> None:
+    """Jobs far beyond their expected end: looked at without a slot, and fetched by the same run."""
+    world.faults.update({"stuck_jobs": 2, "stuck_for_s": 1_150.0})
+    ended = world.run()
+    _require(ended.code == 0, f"it ended with {ended.code}: {ended.err}")
+    _require(world.jobs() == len(world.links), "a late job was paid again")
+    world.note("2 jobs late by a quarter of an hour, fetched by the run that sent them")
+
+
+def late_and_killed(world: World) -> None:
+    """Killed while late jobs are looked at: they stay claimable, and `reclaim` fetches them."""
+    world.books_are_whole = False
+    world.faults.update({"stuck_jobs": 2, "stuck_for_s": 2_500.0})
+    process = world.begin()
+    is_late = partial(world.rows, "SELECT 1 FROM videos WHERE waiting = 'LATE'")
+    _require(world.until(process, is_late), "no job was late")
+    world.kill(process)
+    _at_rest(world)
+    time.sleep(2_500.0 / _FASTEST)
+    ended = world.finish(world.start("reclaim", "--json"))
+    _require(ended.code == 0, f"reclaim ended with {ended.code}: {ended.err}")
+    _require(world.jobs() == len(world.links), "a late job was paid again")
+    world.note("killed while 2 jobs were late, then reclaim")
+    world.run()
+
+
+# ---- webhooks ----------------------------------------------------------------------------------
+
+
+def _receive(world: World) -> None:
+    """The command has a receiver, on a port of its own, from now on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    world.environment |= {
+        "BULK_TRANSCRIBE_WEBHOOK_URL": f"http://127.0.0.1:{port}/hooks",
+        "BULK_TRANSCRIBE_WEBHOOK_SECRET": "a secret of this trial",
+        "BULK_TRANSCRIBE_WEBHOOK_BIND": f"127.0.0.1:{port}",
+    }
+
+
+def _no_doubt_is_left(world: World) -> None:
+    left = world.rows("SELECT video_id FROM videos WHERE stage != 'done'")
+    _require(not left, f"not adopted: {left}")
+    _require(world.jobs() == len(world.links), "a lost answer was sent again")
+
+
+def adopted_by_webhook(world: World) -> None:
+    """Answers lost after the work: each job is told of, adopted and fetched; nothing is resent."""
+    _receive(world)
+    world.faults.update({"drop_answer_after": 4})
+    ended = world.run()
+    _require(ended.code == 0, f"it ended with {ended.code}: {ended.err}")
+    _no_doubt_is_left(world)
+    world.note("4 answers dropped, 4 jobs adopted in the same run")
+
+
+def spoilt_webhooks(world: World) -> None:
+    """Webhooks lost, repeated, reordered, forged, unsigned, stale and garbled, answers lost too."""
+    _receive(world)
+    kinds = ("lost", "twice", "reordered", "forged", "unsigned", "stale", "garbage")
+    world.faults.update({f"webhook_{kind}": 0.3 for kind in kinds} | {"drop_answer_after": 0.3})
+    world.run()
+    world.faults.update({"drop_answer_after": 0})
+    world.run()
+    refused = [each for each in world.ledger()["deliveries"] if each["status"] in {400, 401, 422}]
+    spoilt = [each for each in world.ledger()["deliveries"] if each["fault"]]
+    _require(bool(spoilt), "nothing was spoilt")
+    _require(all(each in refused for each in spoilt), "a spoilt delivery was believed")
+    world.note(f"{len(spoilt)} deliveries spoilt, {len(refused)} refused")
+
+
+def received_alone(world: World) -> None:
+    """Killed with submits on the wire; `webhooks` receives meanwhile, and resume has no doubt."""
+    world.books_are_whole = False
+    _receive(world)
+    receiver = world.start("webhooks", "--json")
+    port = int(world.environment["BULK_TRANSCRIBE_WEBHOOK_BIND"].rpartition(":")[2])
+    _require(world.until(receiver, partial(_listens, port)), "the receiver did not begin")
+    world.faults.update({"hold": "before_answer"})
+    process = world.begin()
+    _require(world.until(process, lambda: world.simulator._state.held > 2), "nothing was held")
+    world.kill(process)
+    world.until_nobody_waits()
+    taken = world.jobs()
+    world.until(receiver, lambda: len(world.ledger()["deliveries"]) >= taken)
+    world.run()
+    receiver.send_signal(signal.SIGINT)
+    ended = world.finish(receiver)
+    _require(ended.code == 0, f"the receiver ended with {ended.code}: {ended.err}")
+    unheard = world.rows("SELECT video_id FROM submissions WHERE state = 'in_doubt'")
+    paid = {job["video_id"] for job in world.ledger()["jobs"]}
+    left = [row["video_id"] for row in unheard if row["video_id"] in paid]
+    _require(not left, f"paid, told of, and still in doubt: {left}")
+    world.note(f"{taken} submits answered to a dead program, all adopted; {ended.json}")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
+
+
 # ---- time --------------------------------------------------------------------------------------
 
 
@@ -538,6 +642,7 @@ def database_damaged(world: World) -> None:
 
 _ONLY_SUBMITS: Final = {"drop_answer_after": ["submit"]}
 _STORM: Final = {"storm_429": 0.6}
+_HOOKS: Final = {"webhook_http": True}
 
 TRIALS: Final[dict[str, Trial]] = {
     **{
@@ -628,7 +733,24 @@ TRIALS: Final[dict[str, Trial]] = {
     },
     "failing": Trial(group="failing jobs", play=failing_jobs),
     "stuck": Trial(
-        group="stuck jobs", play=stuck_jobs, times=1, videos=6, service={"clock_speed": 400.0}
+        group="stuck jobs", play=stuck_jobs, times=1, videos=6, service={"clock_speed": _FASTEST}
+    ),
+    "late": Trial(group="late jobs", play=late_jobs, videos=6, service={"clock_speed": _FASTEST}),
+    "late_kill": Trial(
+        group="SIGKILL while jobs are late",
+        play=late_and_killed,
+        videos=6,
+        service={"clock_speed": _FASTEST},
+    ),
+    "webhook_adopts": Trial(
+        group="answers dropped after the work, webhooks",
+        play=adopted_by_webhook,
+        service=_HOOKS,
+        is_quick=True,
+    ),
+    "webhook_spoilt": Trial(group="spoilt webhooks", play=spoilt_webhooks, times=3, service=_HOOKS),
+    "webhook_alone": Trial(
+        group="SIGKILL during POST, webhooks received alone", play=received_alone, service=_HOOKS
     ),
     "clock": Trial(group="clock jumps and a reboot", play=clock_jump, times=2),
     "sleep": Trial(group="system sleep", play=system_sleep, times=2),

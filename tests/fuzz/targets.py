@@ -1,5 +1,6 @@
 """The edges of the product, each with the input it gets and what must hold of the answer."""
 
+import asyncio
 import io
 import ipaddress
 import math
@@ -18,8 +19,10 @@ import httpx2
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from starlette.applications import Starlette
 from typer.testing import CliRunner
 
+from bulk_transcribe.app.webhooks import Deliveries, application
 from bulk_transcribe.cli import logs
 from bulk_transcribe.cli.main import app
 from bulk_transcribe.clients.addresses import AddressGuard, PrivateAddressError, origin_of
@@ -28,9 +31,11 @@ from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.deapi_text import parse_result
 from bulk_transcribe.clients.http import HttpClient
 from bulk_transcribe.clients.safe_text import safe_text
+from bulk_transcribe.clients.webhook import MOST_BYTES
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.clients.yt_dlp_client import YtDlpClient
 from bulk_transcribe.config import Settings, load
+from bulk_transcribe.core.job import JobState
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.core.transcript import Segment, Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata, watch_url
@@ -39,6 +44,7 @@ from bulk_transcribe.inputs.collect import Collected, collect
 from bulk_transcribe.inputs.url import ChannelLink, PlaylistLink, VideoLink, read_link
 from bulk_transcribe.save.export import FORMATS, FileExporter
 from bulk_transcribe.save.export.names import FileNames, safe_title
+from bulk_transcribe.simulator.webhooks import sign
 from bulk_transcribe.testing import FakeClock
 from tests.fuzz.harness import Sandbox, Target
 from tests.fuzz.mischief import Mischief
@@ -854,6 +860,99 @@ def _commands(mischief: Mischief, sandbox: Sandbox) -> None:
         raise error
 
 
+# --- webhooks
+
+_HOOK_SECRET: Final = "planted webhook secret"
+_NONCE: Final = "n0nce-of-18-bytes-and-so"
+_DELIVERY: Final[Mapping[str, Any]] = {
+    "event": "job.completed",
+    "delivery_id": "0b1f7a52-0000-4000-8000-000000000001",
+    "timestamp": "2026-01-01T00:00:00.000Z",
+    "data": {
+        "job_request_id": "c08a339c-73e5-4d67-a4d5-231302fbff9a",
+        "status": "done",
+        "previous_status": "processing",
+        "result_url": "http://169.254.169.254/latest",
+    },
+}
+
+
+def _webhooks(mischief: Mischief, _sandbox: Sandbox) -> None:
+    """Bodies, headers and paths of anybody; now and then of somebody who knows the secret."""
+    clock = FakeClock()
+    told: list[tuple[str, str]] = []
+
+    def note(nonce: str, request_id: str, state: JobState) -> None:
+        assert isinstance(state, JobState)
+        told.append((nonce, request_id))
+
+    deliveries = Deliveries(note, _HOOK_SECRET, clock)
+    body = mischief.body(_DELIVERY)
+    if mischief.chance(0.05):
+        body *= 1 + MOST_BYTES // max(1, len(body))
+    stamp = mischief.one_of((str(int(clock.now().timestamp())), "0", mischief_header(mischief)))
+    knows_secret = mischief.chance(0.4) and stamp.isdecimal() and stamp.isascii()
+    signature = sign(_HOOK_SECRET, int(stamp), body) if knows_secret else mischief.text(64)
+    headers = {
+        "content-type": mischief.one_of(("application/json", mischief_header(mischief))),
+        "content-length": mischief.one_of((str(len(body)), "-1", "x", str(10**9))),
+        "x-deapi-signature": mischief.one_of(("sha256=", "SHA256=", "")) + signature,
+        "x-deapi-timestamp": stamp,
+        "x-deapi-event": mischief_header(mischief),
+        "x-deapi-delivery-id": mischief_header(mischief),
+    }
+    path = mischief.one_of((f"/hooks/{_NONCE}", f"//{_NONCE}", f"/{mischief.text(40)}", "/%00/.."))
+    status = asyncio.run(_post(application(deliveries), path, headers, body, mischief))
+    assert status in {200, 400, 401, 404, 405, 413, 422}, status
+    if told:
+        assert knows_secret
+        assert len(told) == 1
+        nonce, request_id = told[0]
+        assert "/" not in nonce
+        assert 0 < len(request_id) <= 200
+        assert request_id.isprintable()
+
+
+async def _post(
+    app: Starlette, path: str, headers: Mapping[str, str], body: bytes, mischief: Mischief
+) -> int:
+    """Give a request to the receiver as the server does: in pieces, or broken off."""
+    pieces = [body[at : at + 20_000] for at in range(0, len(body), 20_000)] or [b""]
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": piece, "more_body": True} for piece in pieces
+    ]
+    if mischief.chance(0.1):
+        messages.append({"type": "http.disconnect"})
+    else:
+        messages[-1]["more_body"] = False
+    statuses: list[int] = []
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": mischief.one_of(("POST", "POST", "POST", "GET", "PATCH")),
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "replace"),
+        "root_path": "",
+        "query_string": mischief.text(20).encode("utf-8", "replace"),
+        "headers": [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ],
+        "client": ("203.0.113.9", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    await app(scope, receive, send)
+    return statuses[0]
+
+
 TARGETS: Final = (
     Target(name="links", feed=_links, share=22),
     Target(name="hosts", feed=_hosts, share=8),
@@ -871,5 +970,6 @@ TARGETS: Final = (
     Target(name="file names", feed=_names, share=6),
     Target(name="export", feed=_export, share=4),
     Target(name="settings", feed=_settings, share=5),
+    Target(name="webhooks", feed=_webhooks, share=8),
     Target(name="commands", feed=_commands, share=2, may_call=("127.0.0.1:9",)),
 )

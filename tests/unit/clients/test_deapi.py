@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_transcribe.clients.deapi import DeapiClient, Model, read_progress, read_status
+from bulk_transcribe.clients.deapi import (
+    DeapiClient,
+    Model,
+    Webhook,
+    read_progress,
+    read_status,
+)
 from bulk_transcribe.core.job import JobState
 from bulk_transcribe.core.ports import PaidService
 from bulk_transcribe.core.request import RequestKind, Ticket
@@ -92,6 +98,25 @@ def test_v1_submits_json() -> None:
         "include_ts": False,
         "return_result_in_response": False,
     }
+
+
+def test_a_request_with_a_nonce_asks_for_webhooks_as_its_version_wants_them() -> None:
+    hook = Webhook(base_url="https://me.example/hooks", secret="planted secret")
+    assert "planted" not in repr(hook)
+    with service(replies(ACCEPTED, ACCEPTED), webhook=hook) as (client, b):
+        client.submit(URL, TICKET, nonce="n0nce")
+        client.submit(URL, TICKET)
+    assert form(b.seen[0])["webhook_url"] == "https://me.example/hooks/n0nce"
+    assert form(b.seen[0])["webhook_secret"] == "planted secret"
+    assert not {"webhook_url", "webhook_secret"} & set(form(b.seen[1]))
+    with service(replies(ACCEPTED), webhook=hook, api_version="v1") as (client, b):
+        client.submit(URL, TICKET, nonce="n0nce")
+    asked = json.loads(b.seen[0].content)
+    assert asked["webhook_url"] == "https://me.example/hooks/n0nce"
+    assert "webhook_secret" not in asked
+    with service(replies(ACCEPTED)) as (client, b):  # webhooks were switched off meanwhile
+        client.submit(URL, TICKET, nonce="n0nce")
+    assert "webhook_url" not in form(b.seen[0])
 
 
 @pytest.mark.parametrize(

@@ -421,6 +421,14 @@ def test_an_answer_that_was_lost_is_held_in_doubt_for_ever(
     assert world.posts == 1
 
 
+def test_an_answer_that_was_lost_of_a_job_that_a_webhook_told_is_no_doubt(world: World) -> None:
+    world.book.told = "r1"
+    world.service.after = NetworkError("cut")
+    assert world.fetch().request_id == "r1"
+    assert world.row.state is STATE.CLAIMED
+    assert world.posts == 1
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), ValueError("a bug")])
 def test_a_crash_after_the_bytes_went_out_is_noted_as_in_doubt_and_comes_out(
     world: World, error: BaseException
