@@ -179,7 +179,7 @@ class Workbench:
             polls=lambda: self._limiter.capacity(RequestKind.POLL),
             reporter=lambda item: self.monitor.reporter(item.video_id),
         )
-        return LateJobs(ports=ports, clock=self._clock, control=self._control)
+        return LateJobs(ports, clock=self._clock, control=self._control)
 
     def reopen(self, video_id: str) -> VideoItem | None:
         """A video that ended in doubt goes on, since its job was found; None: it is not ours.

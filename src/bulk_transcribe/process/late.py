@@ -13,9 +13,8 @@ import heapq
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
 from typing import Final, Protocol, Self
 
 from bulk_transcribe.core.clock import Clock
@@ -108,42 +107,37 @@ class Line(Protocol):
     def stop(self, error: StopBatchError) -> None: ...
 
 
-@dataclass(kw_only=True)
 class LateJobs:
     """Keeps videos that wait outside of the slots. Shared by all threads; `with` around the batch.
 
     Its one thread, `late_jobs`, begins with the first late job and has ended when the block does.
+    `line`, where videos come back, is set before the batch begins.
 
     Args:
         ports: Service, limit and monitor.
         clock: Time.
         control: A halt ends every wait.
-        line: Where videos come back; set it before the batch begins.
     """
 
-    ports: LatePorts
-    clock: Clock
-    control: RunControl
-    line: Line | None = None
-    _changed: threading.Condition = field(default_factory=threading.Condition)  # guards the rest
-    _waiting: dict[str, _Waiting] = field(default_factory=dict)
-    _looks: dict[str, int] = field(default_factory=dict)
-    _due: list[tuple[float, str]] = field(default_factory=list)  # a heap
-    _doubts: dict[str, float] = field(default_factory=dict)
-    _idle_since_s: float | None = None
-    _is_over: bool = False
-    _thread: threading.Thread | None = None
+    def __init__(self, ports: LatePorts, *, clock: Clock, control: RunControl) -> None:
+        self.line: Line | None = None
+        self._ports = ports
+        self._clock = clock
+        self._control = control
+        self._changed = threading.Condition()  # guards the fields below
+        self._waiting: dict[str, _Waiting] = {}
+        self._looks: dict[str, int] = {}  # made so far, of jobs that were late at any time
+        self._due: list[tuple[float, str]] = []  # a heap; what it says may be outdated
+        self._doubts: dict[str, float] = {}  # until when a webhook is waited for
+        self._idle_since_s: float | None = None
+        self._is_over = False
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._forget = self.control.on_change(self._wake)
+        self._forget = self._control.on_change(self._wake)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._forget()
         with self._changed:
             self._is_over = True
@@ -162,13 +156,13 @@ class LateJobs:
 
     def keep(self, item: VideoItem, result: VideoResult) -> bool:
         """Whether this end is none yet: the video's job is late and is looked at from now on."""
-        if not is_late(result) or self.control.is_draining:
+        if not is_late(result) or self._control.is_draining:
             return False
         with self._changed:
             if self._is_over:
                 return False
             looks = self._looks.get(item.video_id, 0)
-            kept = _Waiting(item, result, looks, self.clock.now_s() + wait_s(looks))
+            kept = _Waiting(item, result, looks, self._clock.now_s() + wait_s(looks))
             self._waiting[item.video_id] = kept
             heapq.heappush(self._due, (kept.due_s, item.video_id))
             if self._thread is None:
@@ -185,7 +179,7 @@ class LateJobs:
 
     def holds_up_the_end(self) -> bool:
         """Whether a batch that has nothing else to do should wait for a video outside."""
-        now_s = self.clock.now_s()
+        now_s = self._clock.now_s()
         with self._changed:
             if any(until_s > now_s for until_s in self._doubts.values()):
                 return True
@@ -209,7 +203,7 @@ class LateJobs:
     def doubt(self, video_id: str) -> None:
         """A video ended for a lost answer, which is noted; a webhook may tell of it."""
         with self._changed:
-            self._doubts[video_id] = self.clock.now_s() + DOUBT_WAIT_S
+            self._doubts[video_id] = self._clock.now_s() + DOUBT_WAIT_S
 
     def is_doubted(self, video_id: str) -> bool:
         """Whether the video ended for a lost answer, and no webhook has told of it yet."""
@@ -237,7 +231,7 @@ class LateJobs:
             kept = self._waiting.get(video_id)
             if kept is None or kept.is_back:
                 return
-            kept.due_s = self.clock.now_s()
+            kept.due_s = self._clock.now_s()
             heapq.heappush(self._due, (kept.due_s, video_id))
             self._changed.notify_all()
 
@@ -259,7 +253,7 @@ class LateJobs:
     def _next(self) -> _Waiting | None:
         """The job that is due; None when there is nothing to look at any more."""
         with self._changed:
-            while not (self._is_over or self.control.is_halted):
+            while not (self._is_over or self._control.is_halted):
                 left_s: float | None = None
                 while self._due:
                     due_s, video_id = self._due[0]
@@ -267,23 +261,23 @@ class LateJobs:
                     if kept is None or kept.is_back or kept.due_s != due_s:
                         heapq.heappop(self._due)  # taken, or due at another time
                         continue
-                    left_s = due_s - self.clock.now_s()
+                    left_s = due_s - self._clock.now_s()
                     if left_s <= 0:
                         heapq.heappop(self._due)
                         return kept
                     break
-                self.clock.wait(self._changed, left_s)
+                self._clock.wait(self._changed, left_s)
         return None
 
     def _look(self, kept: _Waiting) -> None:
         """Ask for the job once, if a permit is to spare; bring its video back if it has ended."""
         video_id = kept.item.video_id
-        if not is_to_spare(self.ports.polls()):
+        if not is_to_spare(self._ports.polls()):
             self._put_off(kept, _POSTPONED_S)
             return
-        ticket = Ticket(video_id=video_id, deadline_s=self.clock.now_s() + _AT_ONCE_S)
+        ticket = Ticket(video_id=video_id, deadline_s=self._clock.now_s() + _AT_ONCE_S)
         try:
-            status = self.ports.look(video_id, ticket)
+            status = self._ports.look(video_id, ticket)
         except (StopBatchError, StoppedError):
             raise
         except BulkTranscribeError as error:
@@ -306,13 +300,13 @@ class LateJobs:
                 kept.looks += 1
                 self._looks[kept.item.video_id] = kept.looks
                 postponed_s = wait_s(kept.looks)
-            kept.due_s = self.clock.now_s() + postponed_s
+            kept.due_s = self._clock.now_s() + postponed_s
             heapq.heappush(self._due, (kept.due_s, kept.item.video_id))
         self._report(kept)
 
     def _report(self, kept: _Waiting) -> None:
-        until_at = self.clock.now() + timedelta(seconds=kept.due_s - self.clock.now_s())
-        self.ports.reporter(kept.item).waiting(WaitReason.LATE, until_at)
+        until_at = self._clock.now() + timedelta(seconds=kept.due_s - self._clock.now_s())
+        self._ports.reporter(kept.item).waiting(WaitReason.LATE, until_at)
 
     def _bring_back(self, item: VideoItem, ended_as: Stage | None = None) -> None:
         if self.line is not None:

@@ -61,7 +61,7 @@ class Scene:
         self.reporter = FakeReporter()
         self.begun: list[str] = []
         self.jobs = LateJobs(
-            ports=LatePorts(
+            LatePorts(
                 look=self.look, polls=lambda: self.polls, reporter=lambda _item: self.reporter
             ),
             clock=self.clock,
@@ -163,16 +163,12 @@ def test_a_look_hardly_waits_for_its_permit() -> None:
 
 
 def test_a_drained_run_leaves_its_late_jobs_at_once() -> None:
-    scene = Scene()
-    look = scene.look
+    class Drained(Scene):
+        def look(self, video_id: str, ticket: Ticket) -> JobStatus:
+            self.control.drain()
+            return super().look(video_id, ticket)
 
-    def drain_then_look(video_id: str, ticket: Ticket) -> JobStatus:
-        scene.control.drain()
-        return look(video_id, ticket)
-
-    scene.jobs.ports = LatePorts(
-        look=drain_then_look, polls=lambda: FREE, reporter=lambda _item: scene.reporter
-    )
+    scene = Drained()
     result = scene.run(3)
     assert result.totals.failed == 3
     assert result.elapsed_s < LATE_WAIT_S / 2
