@@ -10,14 +10,20 @@ One JSON object on standard output (and in results/page.json with --write):
 
     videos                    rows of the session
     script_ms                 one whole run of the page's script without a browser: median, worst
-    fragment_ms               in the browser, from the click on a filter until the table is there
+    script_cpu_ms             the processor time of the same runs
+    filter_ms                 in the browser, from the click on a filter until its rows are there
+    search_ms                 the same, from Enter in the search box
     return_ms                 in the browser, from the click on "Monitor", with another page open,
                               until its figures are there
     reload_ms                 in the browser, from a fresh load of the address, programs of the
                               page included, until its figures are there
+    empty_reload_ms           the same of an app of one word, served by the same Streamlit: what no
+                              page can be faster than
     late_ms                   from a change in the store until it is on the page: median, worst
-    within                    whether the bounds hold: script 300 ms, return 300 ms (medians),
-                              late 1,500 ms (worst)
+    own_reload_ms             the first answer: what the page takes beyond that (medians)
+    over                      the bounds that do not hold: script, filter, search, return and first
+                              answer have 300 ms (medians), late 1,500 ms (worst)
+    within                    whether all of them hold
 
 Exit code 1 if a bound is broken. All is real time; both programs and the browser share the
 machine's cores, so a busy machine gives worse figures, never better.
@@ -25,9 +31,11 @@ machine's cores, so a busy machine gives worse figures, never better.
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -40,23 +48,30 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
+from sqlalchemy import insert
 from streamlit.testing.v1 import AppTest
 
 import bulk_transcribe.ui
 from bulk_transcribe.core.clock import SystemClock
+from bulk_transcribe.core.job import SubmissionState
 from bulk_transcribe.core.outcome import Succeeded
+from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.core.stage import Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.save.database import open_database
+from bulk_transcribe.save.database import Database, open_database
+from bulk_transcribe.save.pulses import MOST_KEPT, Pulse, Pulses
+from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.sessions import SessionManager
+from bulk_transcribe.save.tables import submissions
 
-MOST_SCRIPT_MS = 300.0
-MOST_RETURN_MS = 300.0
+MOST_ANSWER_MS = 300.0
 MOST_LATE_MS = 1_500.0
 ROUNDS = 15
 IN_FLIGHT = 4
@@ -81,10 +96,19 @@ _WATCH = """
 """
 
 
+#: Of ten videos that are over, this one failed.
+_FAILS = 7
+
+
+def _price_usd(state: VideoState) -> Decimal:
+    return Decimal("0.004") + Decimal(state.position) / 1_000_000
+
+
 class Playing:
     """A session under way, whose engine is this process."""
 
-    def __init__(self, manager: SessionManager, clock: SystemClock, videos: int) -> None:
+    def __init__(self, database: Database, clock: SystemClock, videos: int) -> None:
+        manager = SessionManager(database, clock)
         items = [
             VideoItem(video_id=f"v{n:010d}", title=f"Video number {n}", duration_s=300.0 + n % 900)
             for n in range(videos)
@@ -92,13 +116,16 @@ class Playing:
         session_id = manager.create_session(items, name="10,000 videos", out_dir="out")
         self.session: Session = manager.claim_engine(session_id)
         self._clock = clock
-        half = [
-            replace(state, stage=Stage.DONE) for state in self.session.states(limit=videos // 2)
-        ]
-        self.session.save_states(half)
+        half = [self._ended(state) for state in self.session.states(limit=videos // 2)]
+        self.session.save_news(half, [each for state in half for each in self._requests(state)])
+        with database.transaction() as connection:
+            connection.execute(insert(submissions), [self._paid(state) for state in half[::2]])
+        pulses = Pulses(database, session_id)
+        for number in range(MOST_KEPT):
+            pulses.write(self._pulse(number))
         self._queue = self.session.all_states(stages=[Stage.QUEUED])
         self._active = [self._begin() for _ in range(IN_FLIGHT)]
-        self.done = len(half)
+        self.done = sum(state.stage is Stage.DONE for state in half)
 
     def end_one(self) -> float:
         """End a video and begin another; the real moment at which it was in the store, ms."""
@@ -111,6 +138,78 @@ class Playing:
         self.session.heartbeat()
         return stored_ms
 
+    def _ended(self, state: VideoState) -> VideoState:
+        """A video that is over: of ten, nine are done and one has failed."""
+        began_at = self._clock.now() - timedelta(seconds=7_200 - state.position)
+        ended = replace(
+            state,
+            stage=Stage.DONE,
+            started_at=began_at,
+            finished_at=began_at + timedelta(seconds=31.7),
+            source="deapi" if state.position % 2 == 0 else "captions",
+            spent_usd=str(_price_usd(state)) if state.position % 2 == 0 else "0",
+        )
+        if state.position % 10 != _FAILS:
+            return ended
+        why = "The service gave this video up: the sound could not be read."
+        return replace(ended, stage=Stage.FAILED, error=why, error_code="job_failed")
+
+    def _requests(self, state: VideoState) -> list[RequestSum]:
+        kinds = (RequestKind.CAPTIONS, RequestKind.SUBMIT, RequestKind.POLL)
+        return [
+            RequestSum(
+                video_id=state.video_id,
+                kind=kind,
+                sent=2,
+                refused=0,
+                failed=0,
+                waited_s=0.1,
+                took_s=0.2,
+                first_at=self._clock.now(),
+                last_at=self._clock.now(),
+            )
+            for kind in kinds[: 3 if state.position % 2 == 0 else 1]
+        ]
+
+    def _paid(self, state: VideoState) -> dict[str, Any]:
+        """A paid request that was fetched; each has a price of its own."""
+        now = self._clock.now()
+        return {
+            "session_id": self.session.session_id,
+            "video_id": state.video_id,
+            "source": "deapi",
+            "model": "WhisperLargeV3",
+            "language": "any",
+            "options": "",
+            "state": SubmissionState.CLAIMED.value,
+            "request_id": f"job-{state.position}",
+            "quoted_usd": _price_usd(state),
+            "charged_usd": _price_usd(state),
+            "intended_at": now,
+            "sent_at": now,
+            "accepted_at": now,
+            "ended_at": now,
+            "detail": "",
+            "owner": "bench",
+        }
+
+    def _pulse(self, number: int) -> Pulse:
+        return Pulse(
+            at=self._clock.now() - timedelta(seconds=15 * (MOST_KEPT - number)),
+            finished=number,
+            active=IN_FLIGHT,
+            slots=IN_FLIGHT,
+            is_auto=False,
+            is_draining=False,
+            low_s=3_000.0,
+            likely_s=3_600.0,
+            high_s=4_200.0,
+            videos_per_min=90.0 + number % 7,
+            limited_60s=200 + number % 50,
+            limit_60s=300,
+            spent_usd=Decimal(number) / 100,
+        )
+
     def _begin(self) -> VideoState:
         now = self._clock.now()
         state = next(self._queue).moved(Stage.TRANSCRIBING, now, started_at=now, worker="w_1")
@@ -118,24 +217,28 @@ class Playing:
         return state
 
 
-def script_ms(playing: Playing) -> dict[str, float]:
+def scripts(playing: Playing) -> dict[str, dict[str, float]]:
     """The page's script alone: first looks at a session, with news for each.
 
     The first run of the process, which imports everything, is left out.
     """
-    taken = []
+    taken, worked = [], []
     for number in range(ROUNDS + 1):
         playing.end_one()
         page = AppTest.from_file(str(_SCRIPT), default_timeout=120)
         page.query_params["session"] = playing.session.session_id
-        begun_s = time.perf_counter()
+        begun_s, worked_s = time.perf_counter(), time.process_time()
         page.run()
         if number:
             taken.append((time.perf_counter() - begun_s) * 1000)
+            worked.append((time.process_time() - worked_s) * 1000)
+        else:
+            gc.collect()
+            gc.freeze()  # as the page's own server does
         shown = {metric.label: metric.value for metric in page.metric}
         if shown.get("Done") != f"{playing.done:,}" or not _has_all(page, playing):
             raise RuntimeError("the page does not show what it should")
-    return told(taken)
+    return {"script_ms": told(taken), "script_cpu_ms": told(worked)}
 
 
 def _has_all(page: AppTest, playing: Playing) -> bool:
@@ -148,13 +251,13 @@ def told(taken_ms: list[float]) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def served(home: Path) -> Iterator[str]:
-    """The page, as people serve it."""
+def served(home: Path, *command: str) -> Iterator[str]:
+    """What a command of Python's serves; it is told the port as its last word."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(  # noqa: S603 -- our own command
-        [sys.executable, "-m", "bulk_transcribe", "ui", "--no-browser", "--port", str(port)],
+        [sys.executable, "-m", *command, str(port)],
         env={**os.environ, "BULK_TRANSCRIBE_HOME": str(home)},
         cwd=home,
         stdout=subprocess.DEVNULL,
@@ -218,6 +321,16 @@ def in_browser(page: Page, url: str, playing: Playing, changes: int) -> dict[str
     for number in range(6):
         after = page.get_by_text(rows[number % 2 == 0]).first
         filters.append(timed(pill.click, after.wait_for))
+    box = page.get_by_placeholder("Search title")
+    searches = []
+    for number in range(6):
+        wanted = f"number {playing.session.count() - 11 * number - 1}"
+        box.fill(wanted)
+        found = page.locator(".st-key-found").get_by_text(re.compile(r"^1 video\."))
+        searches.append(timed(lambda: box.press("Enter"), found.wait_for))
+        box.fill("")
+        box.press("Enter")
+        page.get_by_text(f"{total:,} videos.").first.wait_for()
     page.evaluate(_WATCH)
     late = []
     for _ in range(changes):
@@ -227,11 +340,36 @@ def in_browser(page: Page, url: str, playing: Playing, changes: int) -> dict[str
         late.append(page.evaluate("value => window.seen[value]", value) - stored_ms)
         time.sleep(0.37)  # not in step with the page's own second
     return {
-        "fragment_ms": told(filters),
+        "filter_ms": told(filters),
+        "search_ms": told(searches),
         "return_ms": told(returns),
         "reload_ms": told(reloads),
         "late_ms": told(late),
     }
+
+
+def empty_reloads(home: Path) -> dict[str, float]:
+    """How long an app of one word takes to load."""
+    script = home / "empty.py"
+    script.write_text("import streamlit as st\nst.write('here')\n")
+    flags = ("--server.headless", "true", "--server.fileWatcherType", "none")
+    command = ("streamlit", "run", str(script), *flags, "--server.port")
+    with served(home, *command) as url, browser_page() as page:
+        here = page.get_by_text("here", exact=True)
+        page.goto(url)
+        here.wait_for()
+        return told([timed(page.reload, here.wait_for) for _ in range(7)])
+
+
+def over(found: dict[str, Any]) -> list[str]:
+    """The measures that break their bound."""
+    answers = ("script_ms", "filter_ms", "search_ms", "return_ms")
+    bad = [name for name in answers if found[name]["median"] > MOST_ANSWER_MS]
+    if found["own_reload_ms"] > MOST_ANSWER_MS:
+        bad.append("own_reload_ms")
+    if found["late_ms"]["worst"] > MOST_LATE_MS:
+        bad.append("late_ms")
+    return bad
 
 
 def main() -> int:
@@ -246,18 +384,19 @@ def main() -> int:
         home = Path(folder)
         os.environ["BULK_TRANSCRIBE_HOME"] = folder  # as for the page that is served
         with open_database(home / "bulk-transcribe.sqlite3") as database:
-            playing = Playing(SessionManager(database, clock), clock, given.videos)
+            playing = Playing(database, clock, given.videos)
             found: dict[str, Any] = {
                 "videos": given.videos,
-                "script_ms": script_ms(playing),
+                **scripts(playing),
+                "empty_reload_ms": empty_reloads(home),
             }
-            with served(home) as url, browser_page() as page:
+            ours = ("bulk_transcribe", "ui", "--no-browser", "--port")
+            with served(home, *ours) as url, browser_page() as page:
                 found |= in_browser(page, url, playing, given.changes)
-    found["within"] = (
-        found["script_ms"]["median"] <= MOST_SCRIPT_MS
-        and found["return_ms"]["median"] <= MOST_RETURN_MS
-        and found["late_ms"]["worst"] <= MOST_LATE_MS
-    )
+    own_ms = found["reload_ms"]["median"] - found["empty_reload_ms"]["median"]
+    found["own_reload_ms"] = round(own_ms, 1)
+    found["over"] = over(found)
+    found["within"] = not found["over"]
     found["machine"] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),

@@ -522,7 +522,7 @@ def read_money(connection: Connection, session_id: str | None = None) -> dict[st
     if session_id is not None:
         query = query.where(submissions.c.session_id == session_id)
     found: dict[str, Money] = {}
-    for owner, state, was_sent, quoted, charged, number in connection.execute(query):
+    for owner, state, was_sent, quoted, charged, number in connection.execute(query).all():
         part = _money(_S(state), quoted, charged, was_sent=was_sent, number=number)
         found[owner] = found[owner] + part if owner in found else part
     return found

@@ -1,11 +1,11 @@
 """What a page shows, each view read in one short transaction: it never sees half of a change."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
@@ -68,22 +68,32 @@ class SessionLine:
     spent_usd: Decimal
 
 
-class VideoRow(NamedTuple):
-    """A line of the status table; the columns of the same names, as the store has them."""
+@dataclass(frozen=True, kw_only=True)
+class VideoTable:
+    """The status table, column by column, as the store has it; all columns are equally long.
 
-    video_id: str
-    position: int
-    stage: str
-    title: str | None
-    duration_s: float | None
-    progress: float | None
-    source: str | None
-    waiting: str | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: str | None
-    spent_usd: Decimal
-    can_retry: bool
+    Column by column, because ten thousand rows are read each second while somebody watches.
+    """
+
+    video_id: Sequence[str] = ()
+    position: Sequence[int] = ()
+    stage: Sequence[str] = ()
+    title: Sequence[str | None] = ()
+    duration_s: Sequence[float | None] = ()
+    progress: Sequence[float | None] = ()
+    source: Sequence[str | None] = ()
+    waiting: Sequence[str | None] = ()
+    started_at: Sequence[datetime | None] = ()
+    finished_at: Sequence[datetime | None] = ()
+    error: Sequence[str | None] = ()
+    spent_usd: Sequence[Decimal] = ()
+
+    def __len__(self) -> int:
+        return len(self.video_id)
+
+
+_TABLE: Final = tuple(each.name for each in fields(VideoTable))
+_POINT: Final = tuple(each.name for each in fields(PulsePoint))
 
 
 class Views:
@@ -119,15 +129,13 @@ class Views:
 
     def pulse_points(self, session_id: str) -> list[PulsePoint]:
         """The way of a session's runs, oldest first; empty before the first."""
-        columns = [pulses.c[name] for name in PulsePoint.__dataclass_fields__]
-        query = select(*columns).where(pulses.c.session_id == session_id)
+        columns = [pulses.c[name] for name in _POINT]
+        query = select(*columns).where(pulses.c.session_id == session_id).order_by(pulses.c.number)
         with self._database.read() as connection:
-            return [
-                PulsePoint(**row)
-                for row in connection.execute(query.order_by(pulses.c.number)).mappings()
-            ]
+            rows = connection.execute(query).all()
+        return [PulsePoint(**dict(zip(_POINT, row, strict=True))) for row in rows]
 
-    def rows(
+    def table(
         self,
         session_id: str,
         *,
@@ -137,10 +145,10 @@ class Views:
         descending: bool = False,
         offset: int = 0,
         limit: int | None = None,
-    ) -> list[VideoRow]:
-        """The rows of the status table; the filters are those of `Session.states`."""
+    ) -> VideoTable:
+        """The status table; the filters are those of `Session.states`."""
         query = table_query(
-            [videos.c[name] for name in VideoRow._fields],
+            [videos.c[name] for name in _TABLE],
             session_id,
             stages=stages,
             search=search,
@@ -149,7 +157,8 @@ class Views:
         )
         query = query.offset(offset).limit(limit)
         with self._database.read() as connection:
-            return [VideoRow._make(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return VideoTable(**dict(zip(_TABLE, zip(*rows, strict=True), strict=False)))
 
     def _session(self, connection: Connection, session_id: str) -> SessionView:
         of_session = select(sessions).where(sessions.c.session_id == session_id)

@@ -1,20 +1,21 @@
 """What the monitor says, worked out from what was read. Pure; the words are plain Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import itemgetter
 from statistics import median
 from typing import Final
 
-import pandas as pd
+import pyarrow as pa
 
 from bulk_transcribe.core.figures import count, money, short_time, time_range
 from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
 from bulk_transcribe.core.video import watch_url
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
-from bulk_transcribe.save.views import PulsePoint, VideoRow
+from bulk_transcribe.save.views import PulsePoint, VideoTable
 from bulk_transcribe.ui import words
 from bulk_transcribe.ui.reading import Overview
 
@@ -249,58 +250,69 @@ def _worker_number(state: VideoState) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
+_WORD = pa.string()
+_NUMBER = pa.float64()
 #: Columns of the status table, in order.
-COLUMNS: Final = (
-    "#", "Status", "Title", "Progress", "Length", "Took", "Source", "Cost", "Why", "Link",
-)  # fmt: skip
+COLUMNS: Final = pa.schema(
+    {
+        "#": pa.int64(),
+        "Status": _WORD,
+        "Title": _WORD,
+        "Progress": _NUMBER,
+        "Length": _NUMBER,
+        "Took": _NUMBER,
+        "Source": _WORD,
+        "Cost": _NUMBER,
+        "Why": _WORD,
+        "Link": _WORD,
+    }
+)
+_STAGE_WORDS: Final = {stage.value: word for stage, word in words.STAGES.items()}
+_WAITS: Final = {reason.name: reason.value for reason in WaitReason if reason is not WaitReason.JOB}
+_DONE: Final = Stage.DONE.value
 
 
-def table(rows: Sequence[VideoRow]) -> pd.DataFrame:
-    """The status table; cells are text and numbers, never Markdown. No rows give no lines."""
-    stages = {stage.value: word for stage, word in words.STAGES.items()}
-    waits = {reason.name: reason.value for reason in WaitReason if reason is not WaitReason.JOB}
-    final = {Stage.DONE.value: 1.0}
-    columns = zip(
-        *(
-            (
-                row.position + 1,
-                stages[row.stage],
-                row.title or row.video_id,
-                final.get(row.stage, row.progress),
-                _minutes(row.duration_s),
-                _took_s(row),
-                row.source or "",
-                float(row.spent_usd) or None,
-                row.error or waits.get(row.waiting or "", ""),
-                watch_url(row.video_id),
-            )
-            for row in rows
-        ),
-        strict=True,
-    )
-    found = dict(zip(COLUMNS, columns, strict=True)) if rows else dict.fromkeys(COLUMNS, ())
-    frame = pd.DataFrame(found, columns=list(COLUMNS))
-    numbers = ["Progress", "Length", "Took", "Cost"]
-    frame[numbers] = frame[numbers].astype("float64")
-    return frame
+def table(videos: VideoTable) -> pa.Table:
+    """The status table; cells are text and numbers, never Markdown. No videos give no lines.
+
+    Built column by column for Arrow, which is what goes to the browser.
+    """
+    cells = {
+        "#": [position + 1 for position in videos.position],
+        "Status": [_STAGE_WORDS[stage] for stage in videos.stage],
+        "Title": _either(videos.title, videos.video_id),
+        "Progress": [
+            1.0 if stage == _DONE else progress
+            for stage, progress in zip(videos.stage, videos.progress, strict=True)
+        ],
+        "Length": [None if each is None else each / 60 for each in videos.duration_s],
+        "Took": [
+            None if begun is None or ended is None else (ended - begun).total_seconds()
+            for begun, ended in zip(videos.started_at, videos.finished_at, strict=True)
+        ],
+        "Source": videos.source,
+        "Cost": [float(spent) or None for spent in videos.spent_usd],
+        "Why": _either(videos.error, [_WAITS.get(each or "") for each in videos.waiting]),
+        "Link": [watch_url(video_id) for video_id in videos.video_id],
+    }
+    return pa.table(cells, schema=COLUMNS)
 
 
-def _minutes(duration_s: float | None) -> float | None:
-    return None if duration_s is None else duration_s / 60
+def _either(texts: Sequence[str | None], others: Sequence[str | None]) -> list[str | None]:
+    """Each text, or where there is none what else there is."""
+    return [text or other for text, other in zip(texts, others, strict=True)]
 
 
-def _took_s(row: VideoRow) -> float | None:
-    if row.started_at is None or row.finished_at is None:
-        return None
-    return (row.finished_at - row.started_at).total_seconds()
+#: Columns of what a chart draws: a line for each `What`; an empty `Value` breaks it.
+_LINES: Final = pa.schema({"Time": pa.timestamp("ms", "UTC"), "What": _WORD, "Value": _NUMBER})
 
 
-def throughput(points: Sequence[PulsePoint]) -> pd.DataFrame:
+def throughput(points: Sequence[PulsePoint]) -> pa.Table:
     """Videos a minute over time; a pause between two runs is a gap."""
     return _over_time(points, {"Videos a minute": [p.videos_per_min for p in points]})
 
 
-def budget(points: Sequence[PulsePoint]) -> pd.DataFrame:
+def budget(points: Sequence[PulsePoint]) -> pa.Table:
     """Requests of the last minute and the limit over time."""
     return _over_time(
         points,
@@ -312,15 +324,20 @@ def budget(points: Sequence[PulsePoint]) -> pd.DataFrame:
 
 
 def _over_time(
-    points: Sequence[PulsePoint], columns: dict[str, Sequence[float | None]]
-) -> pd.DataFrame:
-    index = pd.DatetimeIndex([point.at for point in points], name="Time", tz="UTC")
-    frame = pd.DataFrame(columns, index=index, dtype="float64")
-    gaps = _gaps([point.at for point in points])
-    if gaps:
-        empty = pd.DataFrame(float("nan"), index=pd.DatetimeIndex(gaps), columns=frame.columns)
-        frame = pd.concat([frame, empty]).sort_index()
-    return frame
+    points: Sequence[PulsePoint], lines: Mapping[str, Sequence[float | None]]
+) -> pa.Table:
+    moments = [point.at for point in points]
+    gaps = _gaps(moments)
+    cells = [
+        (moment, what, value)
+        for what, values in lines.items()
+        for moment, value in (
+            *zip(moments, values, strict=True),
+            *((gap, None) for gap in gaps),
+        )
+    ]
+    columns = zip(*sorted(cells, key=itemgetter(1, 0)), strict=True) if cells else ((), (), ())
+    return pa.table(dict(zip(_LINES.names, columns, strict=True)), schema=_LINES)
 
 
 def _gaps(moments: Sequence[datetime]) -> list[datetime]:

@@ -1,6 +1,6 @@
 """Everything that the pages read from the store: frozen values, each call one moment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bulk_transcribe.core.clock import Clock
@@ -16,7 +16,7 @@ from bulk_transcribe.save.views import (
     PulsePoint,
     SessionLine,
     SessionView,
-    VideoRow,
+    VideoTable,
     Views,
 )
 
@@ -83,9 +83,9 @@ class Reading:
         descending: bool = False,
         offset: int = 0,
         limit: int | None = None,
-    ) -> Sequence[VideoRow]:
+    ) -> VideoTable:
         """The status table: every video that fits; see `Session.states` for the filters."""
-        return self._views.rows(
+        return self._views.table(
             session_id,
             stages=stages,
             search=search,

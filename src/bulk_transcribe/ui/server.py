@@ -1,5 +1,6 @@
 """Serves the page: Streamlit, told all it needs by flags, so that no settings file is needed."""
 
+import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,21 @@ def serve(place: Place) -> None:
         from streamlit.web import cli  # noqa: PLC0415 -- an extra, and slow to import
     except ModuleNotFoundError as error:
         raise no_streamlit() from error
+    _settle()
     sys.argv = ["streamlit", *flags(place)]  # the script sees the words of its own start alone
     cli.main(flags(place), standalone_mode=False)
+
+
+def _settle() -> None:
+    """Load what the pages need before anybody waits for one, and count it as there to stay.
+
+    Else the collector of garbage walks through all of these libraries every few looks at a long
+    list, which then take half as long again.
+    """
+    import bulk_transcribe.ui.main  # noqa: F401, PLC0415 -- with it all pages
+
+    gc.collect()
+    gc.freeze()
 
 
 def no_streamlit() -> ConfigError:

@@ -10,7 +10,7 @@ from bulk_transcribe.core.figures import count, money, short_time
 from bulk_transcribe.core.job import Submission
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.save.session import VideoSort
-from bulk_transcribe.save.views import VideoRow
+from bulk_transcribe.save.views import VideoTable
 from bulk_transcribe.ui import figures, trouble, words
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.paging import page_of
@@ -37,8 +37,14 @@ def draw(page: PageContext, view: Overview, *, tick_s: float | None) -> None:
     """Filters, table, the chosen video, and the videos in trouble."""
     session_id = view.info.session_id
     st.markdown("**All videos**")
+    st.fragment(_all_videos, run_every=tick_s)(page, session_id)
+    st.fragment(_troubles, run_every=None if tick_s is None else 3 * tick_s)(page, session_id)
+
+
+def _all_videos(page: PageContext, session_id: str) -> None:
+    """Filters and table: one part of the page, so that a click on a filter draws it alone."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        chosen = st.pills(
+        groups = st.pills(
             "Show",
             list(figures.GROUPS),
             selection_mode="multi",
@@ -57,61 +63,59 @@ def draw(page: PageContext, view: Overview, *, tick_s: float | None) -> None:
         sort = st.selectbox(
             "Sort", list(_SORTS), key=f"sort_{session_id}", label_visibility="collapsed", width=200
         )
-    groups = tuple(chosen)
-    st.fragment(_table, run_every=tick_s)(page, session_id, groups, search, sort)
-    st.fragment(_troubles, run_every=None if tick_s is None else 3 * tick_s)(page, session_id)
-
-
-def _table(
-    page: PageContext, session_id: str, groups: tuple[str, ...], search: str, sort: str
-) -> None:
     by, descending = _SORTS[sort]
     stages = frozenset[Stage]().union(*(figures.GROUPS[group] for group in groups))
     with trouble.said():
-        rows = page.store.table(
+        videos = page.store.table(
             session_id,
             stages=stages if groups else None,
             search=search.strip(),
             sort=by,
             descending=descending,
         )
-        _draw_rows(page, session_id, rows, f"{session_id}_{'-'.join(groups)}_{search}_{sort}")
+        _draw_table(page, session_id, videos, f"{'-'.join(groups)}_{search}_{sort}")
 
 
-def _draw_rows(page: PageContext, session_id: str, rows: Sequence[VideoRow], filters: str) -> None:
-    """The rows as a table. `filters` names what was asked for: what is ticked belongs to it."""
-    if not rows:
+def _draw_table(page: PageContext, session_id: str, videos: VideoTable, filters: str) -> None:
+    """The table. `filters` names what was asked for: what is ticked belongs to it."""
+    if not videos:
         st.caption("No video fits. Change the filters or the search.")
         return
-    is_choosable = len(rows) <= _MOST_CHOOSABLE
     options = {
-        "key": f"videos_{filters}",
-        "data": figures.table(rows),
-        "height": _HEIGHT if len(rows) > _FEW_ROWS else "auto",
+        "data": figures.table(videos),
+        "height": _HEIGHT if len(videos) > _FEW_ROWS else "auto",
         "hide_index": True,
         "column_config": _column_config(),
         "placeholder": "",
         "alt": "All videos and where each of them is",
     }
-    if not is_choosable:
-        st.dataframe(lazy=True, **options)
-        st.caption(
-            f"{count(len(rows), 'video')}. Search or filter to {_MOST_CHOOSABLE:,} or fewer to "
-            "open one."
-        )
+    if len(videos) > _MOST_CHOOSABLE:
+        # one and the same for all filters: the browser then fills it anew instead of making it
+        st.dataframe(lazy=True, key=f"videos_{session_id}", **options)
+        with st.container(key="found"):
+            st.caption(
+                f"{count(len(videos), 'video')}. Search or filter to {_MOST_CHOOSABLE:,} or fewer "
+                "to open one."
+            )
         return
-    shown = st.dataframe(on_select="rerun", selection_mode="single-row", **options)
-    st.caption(f"{count(len(rows), 'video')}. Tick a row to open it.")
-    _chosen(page, session_id, rows, shown.selection.rows)
+    shown = st.dataframe(
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"videos_{session_id}_{filters}",
+        **options,
+    )
+    with st.container(key="found"):
+        st.caption(f"{count(len(videos), 'video')}. Tick a row to open it.")
+    _chosen(page, session_id, videos, shown.selection.rows)
 
 
 def _chosen(
-    page: PageContext, session_id: str, rows: Sequence[VideoRow], positions: Sequence[int]
+    page: PageContext, session_id: str, videos: VideoTable, positions: Sequence[int]
 ) -> None:
     """The story of the ticked row, if any."""
-    if not positions or positions[0] >= len(rows):
+    if not positions or positions[0] >= len(videos):
         return
-    detail = page.store.video(session_id, rows[positions[0]].video_id)
+    detail = page.store.video(session_id, videos.video_id[positions[0]])
     if detail is not None:
         with st.container(border=True):
             st.markdown(f"**{words.plain(detail.state.title or detail.item.video_id, 200)}**")
@@ -145,18 +149,19 @@ def _troubles(page: PageContext, session_id: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="troubles"):
             st.markdown(f"**What went wrong: {count(total, 'video')}**", width="content")
             number = page_of(total, _TROUBLES_A_PAGE, key=f"troubles_{session_id}")
-        rows = page.store.table(
+        bad = page.store.table(
             session_id,
             stages=_TROUBLE,
             offset=(number - 1) * _TROUBLES_A_PAGE,
             limit=_TROUBLES_A_PAGE,
         )
-        for row in rows:
-            title = words.plain(row.title or row.video_id, 80)
-            state = words.STAGES[Stage(row.stage)]
-            label = f"{title} · {state}: {words.plain(row.error or '', 100)}"
-            with st.expander(label, key=f"trouble_{row.video_id}"):
-                detail = page.store.video(session_id, row.video_id)
+        for video_id, title, stage, error in zip(
+            bad.video_id, bad.title, bad.stage, bad.error, strict=True
+        ):
+            label = f"{words.plain(title or video_id, 80)} · {words.STAGES[Stage(stage)]}"
+            label += f": {words.plain(error, 100)}" if error else ""
+            with st.expander(label, key=f"trouble_{video_id}"):
+                detail = page.store.video(session_id, video_id)
                 if detail is not None:
                     story(detail)
 

@@ -1,5 +1,6 @@
 """What the page reads is what the sessions and receipts say, at ten thousand videos, too."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.session import SessionStatus, VideoSort
 from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import SubmissionLedger
-from bulk_transcribe.save.views import VideoRow, Views
+from bulk_transcribe.save.views import VideoTable, Views
 from bulk_transcribe.testing import FakeClock
 
 
@@ -121,9 +122,9 @@ def test_rows_of_ten_thousand_videos_are_those_of_the_session(
     waiting = VideoState(video_id="video004321", stage=Stage.CAPTIONS, waiting=WaitReason.LIMIT)
     session.save_states([waiting])
     views = Views(database)
-    rows = views.rows(session_id)
-    assert [row.position for row in rows] == list(range(10_000))
-    assert rows[4321].waiting == WaitReason.LIMIT.name
+    table = views.table(session_id)
+    assert list(table.position) == list(range(10_000))
+    assert table.waiting[4321] == WaitReason.LIMIT.name
     wanted: tuple[dict[str, Any], ...] = (
         {"search": "title 9"},
         {"stages": [Stage.CAPTIONS]},
@@ -133,8 +134,8 @@ def test_rows_of_ten_thousand_videos_are_those_of_the_session(
     )
     for filters in wanted:
         expected = session.states(**filters)
-        found = views.rows(session_id, **filters)
-        assert [row.video_id for row in found] == [state.video_id for state in expected]
+        found = views.table(session_id, **filters)
+        assert list(found.video_id) == [state.video_id for state in expected]
 
 
 def test_a_row_has_what_the_state_has(
@@ -142,11 +143,25 @@ def test_a_row_has_what_the_state_has(
 ) -> None:
     session_id = worked(manager, clock, 24)
     states = manager.open_session(session_id).states()
-    for row, state in zip(Views(database).rows(session_id), states, strict=True):
-        assert isinstance(row, VideoRow)
-        assert (row.stage, row.title, row.error) == (state.stage.value, state.title, state.error)
-        assert (row.progress, row.can_retry) == (state.progress, state.can_retry)
-        assert (row.started_at, row.finished_at) == (state.started_at, state.finished_at)
+    table = Views(database).table(session_id)
+    assert len(table) == len(states) == 24
+    assert list(table.stage) == [state.stage.value for state in states]
+    for name in ("title", "duration_s", "progress", "source", "error"):
+        assert list(getattr(table, name)) == [getattr(state, name) for state in states]
+    for name in ("started_at", "finished_at"):
+        assert list(getattr(table, name)) == [getattr(state, name) for state in states]
+    assert [str(spent) for spent in table.spent_usd] == [state.spent_usd for state in states]
+
+
+def test_each_look_at_the_table_is_a_new_one(database: Database, manager: SessionManager) -> None:
+    """A video whose stage changes without a new moment, as a settled doubt does, is seen, too."""
+    session_id = manager.create_session(items(3))
+    session = manager.claim_engine(session_id)
+    views = Views(database)
+    first = session.states()[0]
+    for stage in (Stage.CAPTIONS, Stage.TRANSCRIBING, Stage.CAPTIONS):
+        session.save_states([replace(first, stage=stage)])
+        assert views.table(session_id).stage[0] == stage.value
 
 
 def test_an_empty_session_has_a_view(database: Database, manager: SessionManager) -> None:
@@ -155,7 +170,7 @@ def test_an_empty_session_has_a_view(database: Database, manager: SessionManager
     assert view.info.status is SessionStatus.NEW
     assert (view.active, view.requests, view.retriable) == ((), {}, 0)
     assert view.money.requests == 0
-    assert Views(database).rows(session_id) == []
+    assert Views(database).table(session_id) == VideoTable()
 
 
 def test_a_session_that_is_gone_is_an_error_with_a_next_step(database: Database) -> None:

@@ -1,6 +1,6 @@
 """What the monitor says, without drawing it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
 from bulk_transcribe.save.pulses import Pulse
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
 from bulk_transcribe.save.submissions import Money
-from bulk_transcribe.save.views import PulsePoint, SessionView, VideoRow
+from bulk_transcribe.save.views import PulsePoint, SessionView, VideoTable
 from bulk_transcribe.ui import figures
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -60,23 +60,12 @@ def view(
     )
 
 
-def row(number: int = 0, **changes: object) -> VideoRow:
-    plain = VideoRow(
-        video_id=f"v{number}",
-        position=number,
-        stage="queued",
-        title=None,
-        duration_s=None,
-        progress=None,
-        source=None,
-        waiting=None,
-        started_at=None,
-        finished_at=None,
-        error=None,
-        spent_usd=Decimal(0),
-        can_retry=False,
-    )
-    return plain._replace(**changes)  # type: ignore[arg-type]  # fields by name
+def videos(*rows: dict[str, object]) -> VideoTable:
+    """A table of these videos; what a row does not say is empty."""
+    plain: dict[str, object] = {"stage": "queued", "spent_usd": Decimal(0)}
+    named = [{"video_id": f"v{n}", "position": n} | plain | each for n, each in enumerate(rows)]
+    columns = {each.name: [row.get(each.name) for row in named] for each in fields(VideoTable)}
+    return VideoTable(**columns)  # type: ignore[arg-type]  # columns by name
 
 
 def point(at_s: float, **changes: float | None) -> PulsePoint:
@@ -213,28 +202,30 @@ def test_a_card_says_how_far_how_long_and_why_it_waits() -> None:
 
 
 def test_the_table_has_a_line_a_video() -> None:
-    rows = [
-        row(0, stage="done", title="T", duration_s=90.0, spent_usd=Decimal("0.01")),
-        row(1, stage="transcribing", progress=0.25, waiting="LIMIT"),
-        row(2, stage="failed", error="why", started_at=NOW, finished_at=NOW + timedelta(seconds=4)),
-        row(3, stage="transcribing", waiting="JOB"),
-    ]
-    frame = figures.table(rows)
-    assert list(frame.columns) == list(figures.COLUMNS)
-    assert list(frame["#"]) == [1, 2, 3, 4]
-    assert list(frame["Title"]) == ["T", "v1", "v2", "v3"]
-    assert list(frame["Status"]) == ["Done", "Transcribing", "Failed", "Transcribing"]
-    assert list(frame["Progress"].fillna(-1)) == [1.0, 0.25, -1, -1]
-    assert list(frame["Length"].fillna(-1)) == [1.5, -1, -1, -1]
-    assert list(frame["Took"].fillna(-1)) == [-1, -1, 4.0, -1]
-    assert list(frame["Cost"].fillna(-1)) == [0.01, -1, -1, -1]
-    assert list(frame["Why"]) == ["", "waiting for the rate limit", "why", ""]
+    later = NOW + timedelta(seconds=4)
+    table = videos(
+        {"stage": "done", "title": "T", "duration_s": 90.0, "spent_usd": Decimal("0.01")},
+        {"stage": "transcribing", "progress": 0.25, "waiting": "LIMIT"},
+        {"stage": "failed", "error": "why", "started_at": NOW, "finished_at": later},
+        {"stage": "transcribing", "waiting": "JOB", "source": "deapi"},
+    )
+    assert figures.table(table).to_pydict() == {
+        "#": [1, 2, 3, 4],
+        "Status": ["Done", "Transcribing", "Failed", "Transcribing"],
+        "Title": ["T", "v1", "v2", "v3"],
+        "Progress": [1.0, 0.25, None, None],
+        "Length": [1.5, None, None, None],
+        "Took": [None, None, 4.0, None],
+        "Source": [None, None, None, "deapi"],
+        "Cost": [0.01, None, None, None],
+        "Why": [None, "waiting for the rate limit", "why", None],
+        "Link": [f"https://www.youtube.com/watch?v=v{n}" for n in range(4)],
+    }
 
 
 def test_a_table_without_videos_has_its_columns() -> None:
-    frame = figures.table([])
-    assert list(frame.columns) == list(figures.COLUMNS)
-    assert len(frame) == 0
+    table = figures.table(VideoTable())
+    assert (table.schema, table.num_rows) == (figures.COLUMNS, 0)
 
 
 def test_the_filters_name_every_stage_once() -> None:
@@ -244,15 +235,16 @@ def test_the_filters_name_every_stage_once() -> None:
 
 def test_a_pause_between_two_runs_is_a_gap() -> None:
     points = [point(at_s) for at_s in (0, 2, 4, 6, 3600, 3602)]
-    frame = figures.throughput(points)
-    assert len(frame) == 7
-    assert list(frame["Videos a minute"].isna()) == [False] * 4 + [True] + [False] * 2
-    assert frame.index.is_monotonic_increasing
-    assert len(figures.budget(points[:4])) == 4
+    line = figures.throughput(points).to_pydict()
+    assert [value is None for value in line["Value"]] == [False] * 4 + [True] + [False] * 2
+    assert line["Time"] == sorted(line["Time"])
+    assert figures.budget(points[:4]).num_rows == 8
 
 
 def test_a_chart_knows_no_limit_where_there_is_none() -> None:
-    frame = figures.budget([point(0, limit_60s=None), point(2, limit_60s=None)])
-    assert frame["Limit"].isna().all()
-    assert list(frame["Requests, last minute"]) == [5, 5]
-    assert figures.throughput([]).empty
+    table = figures.budget([point(0, limit_60s=None), point(2, limit_60s=None)]).to_pydict()
+    assert dict(zip(table["What"], table["Value"], strict=True)) == {
+        "Limit": None,
+        "Requests, last minute": 5.0,
+    }
+    assert figures.throughput([]).num_rows == 0
