@@ -4,9 +4,9 @@ The page's own script is drawn; what it shows is compared with SQL of the judge'
 that lies is found out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bulk_transcribe.errors import StoreError
 from bulk_transcribe.save.database import Database, open_database
 from bulk_transcribe.save.session import SessionStatus, Wish
 from bulk_transcribe.save.sessions import SessionManager
+from bulk_transcribe.save.views import VideoTable
 from bulk_transcribe.simulator import Faults, Ledger
 from bulk_transcribe.ui.compatibility import CompatibilityReport, Part
 from bulk_transcribe.ui.drawn import page_checker
@@ -257,14 +258,27 @@ def test_a_page_that_is_told_wrong_figures_is_found_out(
         assert {each.part for each in findings} == {part}
 
 
+def _picked(table: VideoTable, rows: Sequence[int]) -> VideoTable:
+    """The table with only these of its rows."""
+    columns = {each.name: getattr(table, each.name) for each in fields(VideoTable)}
+    return VideoTable(**{name: [column[n] for n in rows] for name, column in columns.items()})
+
+
+def _with_first(table: VideoTable, **cells: str) -> VideoTable:
+    """The table with other cells in its first row."""
+    return replace(
+        table, **{name: [cell, *getattr(table, name)[1:]] for name, cell in cells.items()}
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "about"),
     [
-        (lambda rows: rows[:-1], "vid00000009"),
-        (lambda rows: [*rows[:-1], *rows[:1]], "vid00000000"),
-        (lambda rows: [rows[0]._replace(stage="failed"), *rows[1:]], "state of vid00000000"),
-        (lambda rows: [rows[0]._replace(title="Another"), *rows[1:]], "title of vid00000000"),
-        (lambda _rows: [], "the table"),
+        (lambda table: _picked(table, range(9)), "vid00000009"),
+        (lambda table: _picked(table, [*range(9), 0]), "vid00000000"),
+        (lambda table: _with_first(table, stage="failed"), "state of vid00000000"),
+        (lambda table: _with_first(table, title="Another"), "title of vid00000000"),
+        (lambda table: _picked(table, []), "the table"),
     ],
 )
 def test_a_table_that_is_told_wrong_rows_is_found_out(
