@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bulk_transcribe.errors import ConfigError
 
-_SCRIPT = Path(__file__).parent / "script" / "main.py"
+_SCRIPT = Path(__file__).parent / "script" / "app.py"
 #: A list of 50,000 links is 3 MB; a spreadsheet with descriptions is more.
 _UPLOAD_MB = 50
 #: Names under which this machine reaches itself.

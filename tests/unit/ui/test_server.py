@@ -16,7 +16,7 @@ from bulk_transcribe.ui.server import Place, flags
 def options(place: Place) -> dict[str, str]:
     words = flags(place)
     assert words[0] == "run"
-    assert Path(words[1]).name == "main.py"
+    assert Path(words[1]).name == "app.py"
     assert Path(words[1]).is_file()
     return {
         name.removeprefix("--"): value for name, value in zip(words[2::2], words[3::2], strict=True)
