@@ -16,8 +16,6 @@ from bulk_transcribe.errors import BulkTranscribeError, ConfigError
 from bulk_transcribe.save.session import SessionInfo, SessionStatus
 from bulk_transcribe.save.sessions import SessionManager
 
-#: Exit codes of a run that worked the session: all done, or some not. See `cli.main`.
-_WORKED: Final = frozenset({0, 1})
 _LOOK_EVERY_S: Final = 0.05
 #: How much of the end of a log is read for its reason.
 _TAIL_BYTES: Final = 8_000
@@ -143,9 +141,7 @@ class Launcher:
             now = self._sessions.open_session(session_id).info()
             if now.is_live or _was_worked(before, now):
                 return
-            if code is not None:
-                if code in _WORKED:
-                    return
+            if code is not None:  # every engine that works claims first, whatever its code says
                 raise self._died(session_id, code)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_LOOK_EVERY_S)
@@ -156,10 +152,13 @@ class Launcher:
         )
 
     def _died(self, session_id: str, code: int) -> LaunchError:
-        message, next_step = last_words(self.log_path(session_id), self._secrets)
+        log = self.log_path(session_id)
+        message, next_step = last_words(log, self._secrets)
+        cause = message or f"exit code {code}, without a word"
         return LaunchError(
-            f"The engine ended: {message or f'exit code {code}, without a word'}",
-            next_step=next_step or f"Its words are in {self.log_path(session_id)}.",
+            f"The engine ended before it took the session: {cause}",
+            next_step=next_step
+            or f"Run `bulk-transcribe doctor`, then try again. The engine's words are in {log}.",
         )
 
 

@@ -165,6 +165,25 @@ def test_an_engine_that_dies_says_why_without_secrets(desk: Desk) -> None:
     assert "***" in str(caught.value)
 
 
+@pytest.mark.parametrize("code", [0, 1, 7])
+def test_an_engine_that_crashes_before_it_claims_is_an_error_whatever_its_code(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Exit code 1 used to pass for "worked", and the page stayed at "New" without a word."""
+    session_id = desk.batch(1)
+    key = desk.app.settings.deapi_api_key
+    broken = desk.folder / "broken-python"
+    broken.write_text(f"#!/bin/sh\necho 'ImportError: no module for {key}' >&2\nexit {code}\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(LaunchError, match="before it took the session: ImportError") as caught:
+        desk.launcher.start(session_id)
+    assert "doctor" in caught.value.next_step
+    assert f"{session_id}.log" in caught.value.next_step
+    assert key not in f"{caught.value} {caught.value.next_step}"
+    assert desk.info(session_id).status is SessionStatus.NEW
+
+
 def test_an_unknown_session_is_refused(desk: Desk) -> None:
     with pytest.raises(InputError, match="no session"):
         desk.launcher.start("20000101-000000-none")
