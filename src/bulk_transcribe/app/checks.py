@@ -10,6 +10,7 @@ from typing import Final
 
 from bulk_transcribe.app.app import App
 from bulk_transcribe.config import Settings
+from bulk_transcribe.core.figures import money
 from bulk_transcribe.core.request import Ticket
 from bulk_transcribe.errors import BulkTranscribeError, NextSourceError
 
@@ -132,5 +133,5 @@ def _deapi(app: App) -> Check:
             next_step=f"Choose one of: {', '.join(sorted(slugs))}.",
         )
     balance = app.deapi.balance_usd(Ticket())
-    shown = "this key may not read it" if balance is None else f"${balance:,.2f}"
+    shown = "this key may not read it" if balance is None else money(balance)
     return Check(name="deAPI", state="ok", text=f"the key works, balance: {shown}")

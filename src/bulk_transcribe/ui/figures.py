@@ -68,6 +68,8 @@ def overall_text(view: Overview) -> str:
     if not totals.total:
         return "No videos in this session"
     parts = [f"{totals.finished:,} of {totals.total:,} finished", f"{totals.fraction:.0%}"]
+    if totals.cancelled:  # over for this run, but not done with: Resume takes them up
+        parts.append(f"{totals.cancelled:,} of them left for later")
     if left := time_left_text(view):
         parts.append(left)
     return " · ".join(parts)

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import streamlit as st
-
 from bulk_transcribe.errors import BulkTranscribeError
-from bulk_transcribe.ui import words
+from bulk_transcribe.ui.telling import tell_error
 
 
 @contextmanager
@@ -15,6 +13,4 @@ def said() -> Iterator[None]:
     try:
         yield
     except BulkTranscribeError as error:
-        st.error(words.plain(error.message, 600), icon=":material/error:")
-        if error.next_step:
-            st.markdown(words.plain(error.next_step, 600))
+        tell_error(error)
