@@ -91,7 +91,7 @@ class PlainLines(Silent):
         self._since_summary += 1
         if snapshot.version != self._version:
             self._tell_ends(snapshot)
-        is_over = snapshot.totals.finished == snapshot.totals.total
+        is_over = not snapshot.totals.to_come
         if self._since_summary >= _SUMMARY_EVERY or (is_over and self._since_summary > 1):
             self._since_summary = 0
             note(summary_line(snapshot))
@@ -142,7 +142,7 @@ def picture(snapshot: Snapshot, *, limit: int, rows: int) -> RenderableType:
     bar.add_row(
         ProgressBar(total=1.0, completed=snapshot.fraction, width=_BAR_WIDTH),
         f"{snapshot.fraction:.0%}",
-        f"{_ended(totals)} of {totals.total}",
+        f"{totals.finished} of {totals.total}",
         left_text(snapshot),
     )
     per_min = "-" if snapshot.videos_per_min is None else f"{snapshot.videos_per_min:.1f}"
@@ -181,7 +181,7 @@ def active_table(snapshot: Snapshot, rows: int) -> Table:
 
 def left_text(snapshot: Snapshot) -> str:
     """How long it will take, as a range; "" when nothing more will happen."""
-    if snapshot.totals.finished == snapshot.totals.total:
+    if not snapshot.totals.to_come:
         return ""
     left = snapshot.time_left
     return f"{time_range(left.low_s, left.high_s)} left"
@@ -215,17 +215,12 @@ def summary_line(snapshot: Snapshot) -> str:
     """One plain line: where the batch is."""
     totals = snapshot.totals
     parts = (
-        f"{_ended(totals)} of {totals.total} finished: {counts_text(totals)}",
+        f"{totals.finished} of {totals.total} finished: {counts_text(totals)}",
         left_text(snapshot),
         late_text(snapshot),
         f"spent {money(snapshot.spent_usd)}",
     )
     return "; ".join(part for part in parts if part)
-
-
-def _ended(totals: Totals) -> int:
-    """Videos that will not be touched again; those left for later will be, by resume."""
-    return totals.finished - totals.cancelled
 
 
 def end_line(state: VideoState) -> str:

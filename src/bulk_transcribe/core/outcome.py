@@ -116,7 +116,18 @@ class Totals:
 
     @property
     def finished(self) -> int:
-        return self.done + self.failed + self.skipped + self.cancelled + self.in_doubt
+        """Videos that no run will touch again by itself; those left for later are not."""
+        return self.done + self.failed + self.skipped + self.in_doubt
+
+    @property
+    def to_come(self) -> int:
+        """Videos that the run still has to end, one way or the other."""
+        return self.queued + self.active
+
+    @property
+    def unfinished(self) -> int:
+        """Videos that a run that begins now has to do."""
+        return self.to_come + self.cancelled
 
     @property
     def fraction(self) -> float:

@@ -331,7 +331,7 @@ class ConcurrentProgressMonitor:
 
     def calculate_eta(self) -> datetime | None:
         """When the last video will likely end; None when nothing is left to do."""
-        if self.totals.finished == self.totals.total:
+        if not self.totals.to_come:
             return None
         return self.time_left().end_likely_at
 

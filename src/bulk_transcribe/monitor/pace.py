@@ -63,12 +63,16 @@ class Pace:
         self._paid_ends.append(end)
 
     def per_min(self, now_s: float, since_s: float | None) -> float | None:
-        """Videos a minute over the last five minutes or since the start; None before any end."""
+        """Videos a minute over the last five minutes or since the start; None before any end.
+
+        The first minute counts as a whole one: eight videos of the first two seconds are no
+        240 a minute.
+        """
         self._drop_before(now_s)
         if since_s is None or (not self._ends and not self.quick and not self.paid_ended):
             return None
         span_s = min(float(_RATE_WINDOW_S), now_s - since_s)
-        return sum(count for _, count in self._ends) * 60 / max(span_s, 1.0)
+        return sum(count for _, count in self._ends) * 60 / max(span_s, 60.0)
 
     @property
     def paid_ends(self) -> tuple[PaidEnd, ...]:

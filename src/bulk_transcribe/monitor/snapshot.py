@@ -57,7 +57,7 @@ class Snapshot:
 
     @property
     def fraction(self) -> float:
-        """Share of the videos that ended, 0.0 to 1.0; no videos at all are 1.0."""
+        """Share of the videos that are finished, 0.0 to 1.0; no videos at all are 1.0."""
         return self.totals.fraction
 
     @property
@@ -74,6 +74,6 @@ class ProgressSummary:
     completed: int
     failed: int
     active: int
-    progress_pct: float  # of all videos that ended; 100.0 for no videos at all
+    progress_pct: float  # of all videos that are finished; 100.0 for no videos at all
     thread_states: Mapping[str, VideoState]  # what each busy worker has in hand
     eta: datetime | None  # likely end; None when nothing is left to do

@@ -34,7 +34,7 @@ class Pulse:
 
     Args:
         at: The moment.
-        finished: Videos that ended.
+        finished: Videos that are finished; those left for later are not.
         active: Videos in flight.
         slots: Videos that may be in flight at once.
         is_auto: Whether the engine chooses the slots by itself.

@@ -1,22 +1,25 @@
 """A session's status as a coloured word."""
 
+from collections.abc import Mapping
+from typing import Final, Literal
+
 import streamlit as st
 
 from bulk_transcribe.save.session import SessionStatus
 from bulk_transcribe.ui import words
 
+_Colour = Literal["gray", "blue", "orange", "green", "red"]
+_COLOURS: Final[Mapping[str, _Colour]] = {
+    words.STATUSES[SessionStatus.NEW]: "gray",
+    words.STATUSES[SessionStatus.RUNNING]: "blue",
+    words.STATUSES[SessionStatus.PAUSED]: "orange",
+    words.STOPPING: "orange",
+    words.STATUSES[SessionStatus.STOPPED]: "gray",
+    words.STATUSES[SessionStatus.FINISHED]: "green",
+    words.STATUSES[SessionStatus.INTERRUPTED]: "red",
+}
 
-def badge(status: SessionStatus) -> None:
-    """Draw it; the word tells it, too, to those who see no colours."""
-    word = words.STATUSES[status]
-    match status:
-        case SessionStatus.NEW | SessionStatus.STOPPED:
-            st.badge(word, color="gray")
-        case SessionStatus.RUNNING:
-            st.badge(word, color="blue")
-        case SessionStatus.PAUSED:
-            st.badge(word, color="orange")
-        case SessionStatus.FINISHED:
-            st.badge(word, color="green")
-        case SessionStatus.INTERRUPTED:
-            st.badge(word, color="red")
+
+def badge(word: str) -> None:
+    """Draw a status word; it tells the status, too, to those who see no colours."""
+    st.badge(word, color=_COLOURS[word])

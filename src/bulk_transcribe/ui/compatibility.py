@@ -180,7 +180,7 @@ _FIGURES: dict[str, Callable[[Truth], int]] = {
     "active": lambda truth: truth.active,
     "waiting": lambda truth: truth.queued,
     "skipped": lambda truth: truth.in_stage(Stage.SKIPPED),
-    "cancelled": lambda truth: truth.in_stage(Stage.CANCELLED),
+    "cancelled": lambda truth: truth.left,
     "in doubt": lambda truth: truth.in_stage(Stage.IN_DOUBT),
 }
 #: Figures that may be left out while they are 0.
@@ -230,9 +230,9 @@ def _span(look: _Look, count: Callable[[Truth], int]) -> tuple[int, int]:
 
 def _active(look: _Look) -> tuple[int, int]:
     """Fewest and most that may have been active: a video may come and another one go."""
-    waiting, finished = _span(look, _FIGURES["waiting"]), _span(look, _FIGURES["finished"])
+    others = [_span(look, _FIGURES[name]) for name in ("waiting", "finished", "cancelled")]
     total = look.after.total
-    return max(0, total - waiting[1] - finished[1]), total - waiting[0] - finished[0]
+    return max(0, total - sum(most for _, most in others)), total - sum(few for few, _ in others)
 
 
 def _in_bar(look: _Look) -> Iterator[Finding]:

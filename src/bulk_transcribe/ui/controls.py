@@ -9,7 +9,7 @@ from bulk_transcribe.config import MAX_SLOTS, Slots
 from bulk_transcribe.core.figures import count
 from bulk_transcribe.errors import BulkTranscribeError
 from bulk_transcribe.save.session import SessionStatus, Wish
-from bulk_transcribe.ui import trouble, words
+from bulk_transcribe.ui import figures, trouble, words
 from bulk_transcribe.ui.context import PageContext
 from bulk_transcribe.ui.reading import Overview
 
@@ -26,7 +26,7 @@ def face(view: Overview) -> tuple[object, ...]:
     return (
         view.info.status,
         view.info.totals.total,
-        bool(totals.queued + totals.active + totals.cancelled),
+        bool(totals.unfinished),
         view.retriable if not view.info.is_live else bool(view.retriable),
         totals.in_doubt if not view.info.is_live else 0,
         pulse is not None and (pulse.is_draining, pulse.slots if not pulse.is_auto else "auto"),
@@ -44,10 +44,21 @@ def draw(page: PageContext, view: Overview) -> None:
 
 def _live(page: PageContext, view: Overview) -> None:
     session_id = view.info.session_id
-    is_draining = view.pulse is not None and view.pulse.is_draining
-    # each button keeps its place whatever it says: none moves under a hand that is about to press
-    if view.info.status is SessionStatus.PAUSED and not is_draining:
-        _wish(page, session_id, "Go on", Wish.RESUME, said="Going on.", is_primary=True)
+    is_paused = view.info.status is SessionStatus.PAUSED
+    is_draining = figures.is_stopping(view)
+    refusal = _NO_WAY_BACK if is_draining else None
+    # each button keeps its place whatever it says: none moves under a hand that is about to press,
+    # and one that a stop makes useless is greyed with the words that it had
+    if is_paused:
+        _wish(
+            page,
+            session_id,
+            "Go on",
+            Wish.RESUME,
+            said="Going on.",
+            is_primary=not is_draining,
+            refusal=refusal,
+        )
     else:
         _wish(
             page,
@@ -55,7 +66,7 @@ def _live(page: PageContext, view: Overview) -> None:
             "Pause",
             Wish.PAUSE,
             said="Pausing: nothing new is started.",
-            disabled=is_draining,
+            refusal=refusal,
         )
     if is_draining:
         _wish(page, session_id, "Stop now", Wish.STOP, value="now", said="Stopping at once.")
@@ -78,7 +89,6 @@ def _live(page: PageContext, view: Overview) -> None:
 
 def _at_rest(page: PageContext, view: Overview) -> None:
     totals = view.info.totals
-    left = totals.queued + totals.active + totals.cancelled
     is_new = view.info.status is SessionStatus.NEW
     doubt = "ask"
     if totals.in_doubt:
@@ -90,7 +100,7 @@ def _at_rest(page: PageContext, view: Overview) -> None:
             help="The service may or may not have taken money for them.",
             width=300,
         )
-    may_continue = left or doubt != "ask"
+    may_continue = totals.unfinished or doubt != "ask"
     if not (may_continue or view.retriable):
         return
     session_id = view.info.session_id
@@ -151,13 +161,14 @@ def _wish(
     said: str,
     value: str = "",
     is_primary: bool = False,
-    disabled: bool = False,
+    refusal: str | None = None,
 ) -> None:
     st.button(
         label,
         key=f"wish_{_PLACES[wish]}",
         width=_BUTTON_WIDTH,
-        disabled=disabled,
+        disabled=refusal is not None,
+        help=refusal,
         icon=_ICONS[wish],
         type="primary" if is_primary else "secondary",
         on_click=_make_wish,
@@ -168,6 +179,7 @@ def _wish(
 #: Which button a wish is made by; one that says "Pause" or "Go on", and one that stops.
 _PLACES = {Wish.PAUSE: "pace", Wish.RESUME: "pace", Wish.STOP: "stop"}
 _BUTTON_WIDTH = 128
+_NO_WAY_BACK = "A stop cannot be taken back. Resume goes on when the run has ended."
 
 _ICONS = {
     Wish.PAUSE: ":material/pause:",

@@ -13,14 +13,16 @@ from bulk_transcribe.ui import words
 from bulk_transcribe.ui.compatibility import UICompatibilityChecker
 from bulk_transcribe.ui.context import SESSION_PARAMETER
 from bulk_transcribe.ui.shown import Shown, ShownBar, ShownMoney, ShownRow, ShownVideo
-from bulk_transcribe.ui.truth import read_truth
+from bulk_transcribe.ui.truth import STOPPING, read_truth
 
 _SCRIPT: Final = Path(__file__).with_name("main.py")
 #: Real seconds within which the page of the largest session is drawn on a busy machine.
 _PATIENCE_S: Final = 60.0
 
 _STAGES: Final = {word: stage.value for stage, word in words.STAGES.items()}
-_STATUSES: Final = {word: status.value for status, word in words.STATUSES.items()}
+_STATUSES: Final = {word: status.value for status, word in words.STATUSES.items()} | {
+    words.STOPPING: STOPPING
+}
 #: What a figure is called on the page -> what it counts.
 _FIGURES: Final = {
     "Done": "done",

@@ -31,17 +31,23 @@ GROUPS: Final[dict[str, frozenset[Stage]]] = {
     "In doubt": frozenset({Stage.IN_DOUBT}),
     "Left for later": frozenset({Stage.CANCELLED}),
 }
+#: Room for a count of six digits, for money, and for a count with its limit. Seven figures, the
+#: usual ones of a run, stand in one line of a 1280 px window.
+_NARROW_PX: Final = 120
+_MONEY_PX: Final = 148
+_WIDE_PX: Final = 184
 #: A gap in the pulses this many times the usual one is a pause between two runs.
 _BREAK: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A number with its name and a line that explains it."""
+    """A number with its name and a line that explains it; `width_px` has room for both."""
 
     label: str
     value: str
     about: str = ""
+    width_px: int = _NARROW_PX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,8 @@ def overall_text(view: Overview) -> str:
     if not totals.total:
         return "No videos in this session"
     parts = [f"{totals.finished:,} of {totals.total:,} finished", f"{totals.fraction:.0%}"]
-    if totals.cancelled:  # over for this run, but not done with: Resume takes them up
-        parts.append(f"{totals.cancelled:,} of them left for later")
+    if totals.cancelled:
+        parts.append(f"{totals.cancelled:,} left for later")
     if left := time_left_text(view):
         parts.append(left)
     return " · ".join(parts)
@@ -78,7 +84,7 @@ def overall_text(view: Overview) -> str:
 def time_left_text(view: Overview) -> str:
     """Time left as a range; "" when nobody works on it or nothing is known."""
     totals, pulse = view.info.totals, view.pulse
-    if totals.finished == totals.total or view.info.status is not SessionStatus.RUNNING:
+    if not totals.to_come or view.info.status is not SessionStatus.RUNNING:
         return ""
     if pulse is None or not pulse.high_s:
         return "time left not known yet"
@@ -105,13 +111,21 @@ def figures(view: Overview) -> list[Figure]:
 
 
 def _rates(view: Overview) -> list[Figure]:
-    found = [Figure(label="Spent", value=money(view.money.spent_usd), about=_money_text(view))]
+    found = [
+        Figure(
+            label="Spent",
+            value=money(view.money.spent_usd),
+            about=_money_text(view),
+            width_px=_MONEY_PX,
+        )
+    ]
     if view.money.at_risk_usd:
         found.append(
             Figure(
                 label="At risk",
                 value=money(view.money.at_risk_usd),
                 about="Paid requests of which the service has not said whether it took money.",
+                width_px=_MONEY_PX,
             )
         )
     if view.info.is_live:
@@ -125,18 +139,21 @@ def _speeds(view: Overview) -> list[Figure]:
     per_min = None if pulse is None else pulse.videos_per_min
     requests = "-"
     if pulse is not None:
-        of = "" if pulse.limit_60s is None else f" of {pulse.limit_60s:,}"
+        of = "" if pulse.limit_60s is None else f" / {pulse.limit_60s:,}"
         requests = f"{pulse.limited_60s:,}{of}"
     return [
         Figure(
             label="Videos a minute",
             value="-" if per_min is None else f"{per_min:.1f}",
             about="Over the last five minutes.",
+            width_px=_MONEY_PX,
         ),
         Figure(
             label="Requests, last minute",
             value=requests,
-            about="Requests that count against the paid service's limit. " + sent_text(view),
+            about="Requests that count against the paid service's limit, and the limit. "
+            + sent_text(view),
+            width_px=_WIDE_PX,
         ),
     ]
 
@@ -168,7 +185,7 @@ _KINDS: Final = {
 def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a status
     """Why a session does not run now, and what to do; None where there is nothing to say."""
     info, totals = view.info, view.info.totals
-    left = totals.queued + totals.active + totals.cancelled
+    left = totals.unfinished
     match info.status:
         case SessionStatus.INTERRUPTED:
             said = "Its engine ended without a word. Nothing finished is lost, and nothing is paid "
@@ -181,12 +198,12 @@ def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a st
             return Notice(
                 text=f"It was stopped. {count(left, 'video')} left for Resume.", is_trouble=False
             )
+        case _ if is_stopping(view):
+            return Notice(text=_stopping_text(view), is_trouble=False)
         case SessionStatus.PAUSED:
             return Notice(text=_paused_text(view), is_trouble=False)
         case SessionStatus.NEW:
             return Notice(text="Nobody has worked on it yet. Start begins.", is_trouble=False)
-        case SessionStatus.RUNNING if view.pulse is not None and view.pulse.is_draining:
-            return Notice(text="Stopping: what is in flight is finished first.", is_trouble=False)
         case SessionStatus.FINISHED if totals.done == totals.total and totals.total:
             return Notice(
                 text=f"All {totals.total:,} videos have their transcripts, in "
@@ -195,6 +212,24 @@ def notice(view: Overview) -> Notice | None:  # noqa: PLR0911 -- one answer a st
             )
         case _:
             return None
+
+
+def is_stopping(view: Overview) -> bool:
+    """Whether a living run was asked to stop; paused or not, it does not go on."""
+    return view.info.is_live and view.pulse is not None and view.pulse.is_draining
+
+
+def status_word(view: Overview) -> str:
+    """The session's status as people read it."""
+    return words.STOPPING if is_stopping(view) else words.STATUSES[view.info.status]
+
+
+def _stopping_text(view: Overview) -> str:
+    """What a stop still waits for: jobs are fetched; what is not begun is left for Resume."""
+    parts = ["Stopping: what is in flight is finished first."]
+    if waiting := view.info.totals.queued:
+        parts.append(f"{count(waiting, 'video')} will be left for Resume.")
+    return " ".join(parts)
 
 
 def _paused_text(view: Overview) -> str:
@@ -284,7 +319,7 @@ def table(videos: VideoTable) -> pa.Table:
         "Status": [_STAGE_WORDS[stage] for stage in videos.stage],
         "Title": _either(videos.title, videos.video_id),
         "Progress": [
-            1.0 if stage == _DONE else progress
+            1.0 if stage == _DONE else None if progress is None else round(progress, 2)
             for stage, progress in zip(videos.stage, videos.progress, strict=True)
         ],
         "Length": [None if each is None else each / 60 for each in videos.duration_s],
@@ -305,8 +340,15 @@ def _either(texts: Sequence[str | None], others: Sequence[str | None]) -> list[s
     return [text or other for text, other in zip(texts, others, strict=True)]
 
 
+#: A chart of less would have half seconds on its axis.
+_SHORTEST: Final = timedelta(minutes=1)
 #: Columns of what a chart draws: a line for each `What`; an empty `Value` breaks it.
 _LINES: Final = pa.schema({"Time": pa.timestamp("ms", "UTC"), "What": _WORD, "Value": _NUMBER})
+
+
+#: The lines of the chart of requests.
+REQUESTS: Final = "Requests"
+LIMIT: Final = "Limit"
 
 
 def throughput(points: Sequence[PulsePoint]) -> pa.Table:
@@ -319,10 +361,23 @@ def budget(points: Sequence[PulsePoint]) -> pa.Table:
     return _over_time(
         points,
         {
-            "Requests, last minute": [p.limited_60s for p in points],
-            "Limit": [p.limit_60s for p in points],
+            REQUESTS: [p.limited_60s for p in points],
+            LIMIT: [p.limit_60s for p in points],
         },
     )
+
+
+def chart_range(points: Sequence[PulsePoint]) -> tuple[datetime, datetime]:
+    """First and last moment of a chart, at least a minute apart."""
+    return points[0].at, max(points[-1].at, points[0].at + _SHORTEST)
+
+
+def moment_format(points: Sequence[PulsePoint]) -> str:
+    """How the time axis writes a moment: as fine as the span needs and no finer."""
+    span = points[-1].at - points[0].at
+    if span < timedelta(minutes=5):
+        return "%H:%M:%S"
+    return "%H:%M" if span < timedelta(days=1) else "%d %b, %H:%M"
 
 
 def _over_time(

@@ -24,6 +24,11 @@ _PAID = text("SELECT state, quoted_usd, charged_usd FROM submissions WHERE sessi
 #: A job in one of these was taken by the service: its quote counts where it names no charge.
 _TAKEN = frozenset({"accepted", "claimed"})
 _LIVE = frozenset({"running", "paused"})
+#: What a living session is called that was asked to stop.
+STOPPING = "stopping"
+_STOPS = text(
+    "SELECT is_draining FROM pulses WHERE session_id = :session ORDER BY number DESC LIMIT 1"
+)
 _FAILED = frozenset({Stage.FAILED, Stage.CRASHED})
 
 
@@ -46,7 +51,8 @@ class Row:
 class Truth:
     """A session at one moment. `rows` are in the order of the input; empty for no videos.
 
-    `status` is the stored one, or "interrupted" where it claims to live and no process does.
+    `status` is the stored one, "interrupted" where it claims to live and no process does, or
+    "stopping" where its engine was told to stop and still finishes what is in flight.
     """
 
     session_id: str
@@ -58,7 +64,7 @@ class Truth:
     @property
     def is_live(self) -> bool:
         """Whether a living process works on it."""
-        return self.status in _LIVE
+        return self.status in _LIVE or self.status == STOPPING
 
     @property
     def total(self) -> int:
@@ -75,8 +81,13 @@ class Truth:
 
     @property
     def finished(self) -> int:
-        """Videos that are final, however they ended."""
-        return sum(self.counts.get(stage, 0) for stage in FINAL_STAGES)
+        """Videos that ended, however they did; one left for later did not."""
+        return sum(self.counts.get(stage, 0) for stage in FINAL_STAGES - {Stage.CANCELLED})
+
+    @property
+    def left(self) -> int:
+        """Videos left for later by a stop."""
+        return self.counts.get(Stage.CANCELLED, 0)
 
     @property
     def queued(self) -> int:
@@ -84,7 +95,7 @@ class Truth:
 
     @property
     def active(self) -> int:
-        return self.total - self.queued - self.finished
+        return self.total - self.queued - self.finished - self.left
 
     def in_stage(self, stage: Stage) -> int:
         return self.counts.get(stage, 0)
@@ -108,9 +119,12 @@ def read_truth(database: Database, session_id: str) -> Truth:
         counts = _counts(connection, session_id)
         rows = _rows(connection, session_id)
         spent_usd = _spent_usd(connection, session_id)
+        stops = bool(connection.execute(_STOPS, {"session": session_id}).scalar())
     status, owner = found
     if status in _LIVE and not (owner and database.is_alive(owner)):
         status = "interrupted"
+    elif status in _LIVE and stops:
+        status = STOPPING
     return Truth(
         session_id=session_id,
         status=status,

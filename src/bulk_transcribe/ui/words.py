@@ -36,6 +36,8 @@ STATUSES: Final = {
     SessionStatus.FINISHED: "Finished",
     SessionStatus.INTERRUPTED: "Interrupted",
 }
+#: What a living session is that was asked to stop and still finishes what is in flight.
+STOPPING: Final = "Stopping"
 
 
 def plain(text: str | None, width: int = 200) -> str:

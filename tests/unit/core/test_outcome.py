@@ -10,8 +10,9 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 @given(st.lists(st.sampled_from(list(Stage))))
 def test_the_parts_add_up_to_the_total(stages: list[Stage]) -> None:
     totals = Totals.of(stages)
-    assert totals.total == len(stages) == totals.queued + totals.active + totals.finished
-    assert totals.finished == sum(stage in FINAL_STAGES for stage in stages)
+    assert totals.total == len(stages) == totals.finished + totals.unfinished
+    assert totals.unfinished - totals.to_come == stages.count(Stage.CANCELLED)
+    assert totals.finished + totals.cancelled == sum(stage in FINAL_STAGES for stage in stages)
     assert 0.0 <= totals.fraction <= 1.0
 
 

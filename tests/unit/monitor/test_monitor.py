@@ -127,7 +127,8 @@ def test_every_end_says_what_happened(
     state = monitor.finish(V0, result)
     assert (state.stage, state.error_code, state.can_retry) == (stage, code, can_retry)
     assert (state.error is None) == (stage is Stage.CANCELLED)
-    assert monitor.totals.finished == 1
+    assert monitor.totals.finished == (stage is not Stage.CANCELLED)
+    assert monitor.calculate_eta() is None
 
 
 def test_the_first_end_stands_until_the_video_is_queued_anew() -> None:
@@ -281,6 +282,15 @@ def test_throughput_is_that_of_the_last_five_minutes() -> None:
     assert monitor.snapshot().videos_per_min == 0.0
 
 
+def test_a_burst_at_the_start_is_no_pace() -> None:
+    monitor, clock = monitor_of(8)
+    for item in items(8):
+        monitor.record(item.video_id, Stage.METADATA)
+        monitor.finish(item.video_id, done(item.video_id))
+    clock.advance(2)
+    assert monitor.snapshot().videos_per_min == pytest.approx(8.0)
+
+
 def test_requests_of_the_last_minute_are_counted_by_kind() -> None:
     monitor, clock = monitor_of(1)
     log: RequestLog = monitor.request_log
@@ -390,7 +400,7 @@ def test_the_counts_add_up_whatever_the_threads_do(
     def check() -> None:
         shot = monitor.snapshot()
         totals = shot.totals
-        parts = totals.queued + totals.active + totals.finished
+        parts = totals.unfinished + totals.finished
         assert parts == totals.total == len(shot.states) == 6
         assert totals.active == len(shot.active)
         stages = [state.stage for state in shot.states.values()]

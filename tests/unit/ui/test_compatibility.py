@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.ui.compatibility import Part, UICompatibilityChecker
 from bulk_transcribe.ui.shown import Shown, ShownBar, ShownMoney, ShownRow, ShownVideo
-from bulk_transcribe.ui.truth import Row, Truth
+from bulk_transcribe.ui.truth import STOPPING, Row, Truth
 
 _STAGES = st.sampled_from(list(Stage))
 _CENT = Decimal("0.005")
@@ -275,3 +275,25 @@ def test_a_page_that_stays_wrong_is_found_out_however_much_moves(truth: Truth) -
     lie = replace(honest(truth), table=(honest(truth).table or ())[1:])
     report = checker(moving(), repeat(lie)).check_monitoring_integrity()
     assert "aaa" in {finding.about for finding in report.findings}
+
+
+def test_a_bar_that_counts_what_was_left_for_later_is_named() -> None:
+    """Stopped before any was done: a full bar would say that all is over."""
+    truth = stored(dict.fromkeys(("a", "b", "c"), Stage.CANCELLED), status="stopped")
+    assert (truth.finished, truth.left, truth.active) == (0, 3, 0)
+    shown = honest(truth)
+    lie = replace(
+        shown,
+        figures={**shown.figures, "finished": "3"},
+        overall=ShownBar(percent=100, text="3 of 3 finished"),
+    )
+    found = judge(truth, lie).check_monitoring_integrity().findings
+    assert [each.about for each in found] == ["videos finished", "bar of the whole"]
+
+
+def test_a_page_that_says_paused_while_the_run_stops_is_named(truth: Truth) -> None:
+    stopping = replace(truth, status=STOPPING)
+    assert stopping.is_live
+    lie = replace(honest(stopping), status="paused")
+    (finding,) = judge(stopping, lie).check_monitoring_integrity().findings
+    assert (finding.about, finding.stored) == ("status", "stopping")

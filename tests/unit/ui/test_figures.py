@@ -85,6 +85,9 @@ def test_time_left_is_a_range_while_somebody_works() -> None:
     assert figures.time_left_text(view(pulse=None)) == "time left not known yet"
     for status in set(SessionStatus) - {SessionStatus.RUNNING}:
         assert figures.time_left_text(view(status)) == ""
+    stopped = Totals(total=10, queued=6, done=3, cancelled=1)
+    text = figures.overall_text(view(SessionStatus.STOPPED, stopped))
+    assert text == "3 of 10 finished · 30% · 1 left for later"
     done = Totals(total=2, done=2)
     assert figures.overall_text(view(totals=done)) == "2 of 2 finished · 100%"
 
@@ -153,6 +156,11 @@ _BEGUN = VideoState(video_id="b", stage=Stage.SUBMITTING, waiting=WaitReason.PAU
         (
             replace(view(SessionStatus.PAUSED), active=(_BEGUN, _BEGUN)),
             "Nothing is in flight. 2 videos begun will go on",
+            False,
+        ),
+        (
+            view(SessionStatus.PAUSED, pulse=replace(PULSE, is_draining=True)),
+            "Stopping: what is in flight is finished first. 7 videos will be left",
             False,
         ),
         (view(SessionStatus.NEW), "Nobody has worked", False),
@@ -245,6 +253,39 @@ def test_a_chart_knows_no_limit_where_there_is_none() -> None:
     table = figures.budget([point(0, limit_60s=None), point(2, limit_60s=None)]).to_pydict()
     assert dict(zip(table["What"], table["Value"], strict=True)) == {
         "Limit": None,
-        "Requests, last minute": 5.0,
+        "Requests": 5.0,
     }
     assert figures.throughput([]).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "is_draining", "word"),
+    [
+        (SessionStatus.RUNNING, False, "Running"),
+        (SessionStatus.RUNNING, True, "Stopping"),
+        (SessionStatus.PAUSED, True, "Stopping"),
+        (SessionStatus.PAUSED, False, "Paused"),
+        (SessionStatus.STOPPED, True, "Stopped"),  # the pulse is that of the run that is over
+    ],
+)
+def test_a_run_that_was_told_to_stop_is_called_that(
+    status: SessionStatus, word: str, *, is_draining: bool
+) -> None:
+    pulse = replace(PULSE, is_draining=is_draining)
+    assert figures.status_word(view(status, pulse=pulse)) == word
+
+
+@pytest.mark.parametrize(
+    ("span_s", "shown_s", "written"),
+    [
+        (2, 60, "%H:%M:%S"),
+        (240, 240, "%H:%M:%S"),
+        (3600, 3600, "%H:%M"),
+        (172_800, 172_800, "%d %b, %H:%M"),
+    ],
+)
+def test_the_time_axis_fits_its_span(span_s: int, shown_s: int, written: str) -> None:
+    points = [point(0), point(span_s)]
+    first, last = figures.chart_range(points)
+    assert (first, last - first) == (NOW, timedelta(seconds=shown_s))
+    assert figures.moment_format(points) == written

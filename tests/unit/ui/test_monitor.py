@@ -156,7 +156,7 @@ def test_a_parallel_run_shows_its_numbers_and_a_bar_for_each_worker(here: Stage)
         "2",
     )
     assert found["Videos a minute"] == "3.2"
-    assert found["Requests, last minute"] == "212 of 300"
+    assert found["Requests, last minute"] == "212 / 300"
     assert found["Spent"] == "$0.00"
     overall, *active = bars(at)
     assert overall == (33, "2 of 6 finished · 33% · 10 min to 15 min left")

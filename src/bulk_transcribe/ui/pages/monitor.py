@@ -16,7 +16,6 @@ from bulk_transcribe.ui.reading import Overview
 #: Real seconds between two looks while an engine works, and while none does.
 _TICK_S, _REST_TICK_S = 1.0, 2.0
 _CHART_TICK_S = 5.0
-_FIGURE_WIDTH = 148
 #: Bars of videos in flight; the rest is a count, and the table has them all.
 _MOST_BARS = 24
 _MOST_TO_CHOOSE = 50
@@ -56,7 +55,7 @@ def _head(page: PageContext, view: Overview) -> None:
     info = view.info
     with st.container(horizontal=True, vertical_alignment="center", key="head"):
         st.subheader(words.plain(info.name or "Batch", 80), anchor=False, width="content")
-        badge(info.status)
+        badge(figures.status_word(view))
         _choose(page, info)
     st.caption(
         f"{words.plain(info.session_id)} · {count(info.totals.total, 'video')} · "
@@ -105,7 +104,9 @@ def _now(
         st.progress(view.info.totals.fraction, text=figures.overall_text(view))
         with st.container(horizontal=True, gap="small", key="figures"):
             for each in figures.figures(view):
-                st.metric(each.label, each.value, help=each.about or None, width=_FIGURE_WIDTH)
+                st.metric(
+                    each.label, each.value, help=each.about or None, width=each.width_px
+                )
         _active(page, view)
 
 

@@ -214,8 +214,12 @@ def _words(desk: _Desk, book: Book) -> None:
 def _search_view(page: PageContext, desk: _Desk) -> None:
     with st.form("search_form", border=False):
         left, right = st.columns([5, 1], vertical_alignment="bottom")
+        key = f"words_{desk.session_id}"
+        # by its key the box stays the same one, and the focus and what is typed stay in it: a box
+        # with another start value is a new box, made under the hands of the one who types
+        st.session_state.setdefault(key, desk.words)
         words = left.text_input(
-            "Search in all transcripts of this batch", desk.words, placeholder="words as spoken"
+            "Search in all transcripts of this batch", key=key, placeholder="words as spoken"
         )
         is_asked = right.form_submit_button("Search", icon=":material/search:", width="stretch")
     if is_asked and words.strip():

@@ -34,7 +34,7 @@ def _line(page: PageContext, line: SessionLine) -> None:
     with st.container(border=True, gap="xsmall", key=f"session_{session_id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{words.plain(info.name or 'Batch', 80)}**", width="content")
-            badge(info.status)
+            badge(words.STATUSES[info.status])
         ends = [f"{totals.done:,} of {totals.total:,} done"]
         ends += [f"{totals.failed:,} failed"] if totals.failed else []
         ends += [f"{totals.in_doubt:,} in doubt"] if totals.in_doubt else []
@@ -54,7 +54,7 @@ def _buttons(page: PageContext, line: SessionLine) -> None:
         page.go("results", session_id)
     if info.is_live:
         return
-    if totals.queued + totals.active + totals.cancelled:
+    if totals.unfinished:
         label = "Start" if info.status is SessionStatus.NEW else "Resume"
         if st.button(label, key=f"resume_{session_id}", icon=":material/play_arrow:"):
             _resume(page, session_id)
