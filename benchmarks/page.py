@@ -15,12 +15,15 @@ One JSON object on standard output (and in results/page.json with --write):
     search_ms                 the same, from Enter in the search box
     return_ms                 in the browser, from the click on "Monitor", with another page open,
                               until its figures are there
-    reload_ms                 in the browser, from a fresh load of the address, programs of the
-                              page included, until its figures are there
+    first_ms                  in the browser, from a fresh load of the address, programs of the
+                              page included, until it says how many videos are finished
+    figures_ms                the same, until the figures are there, too
+    whole_ms                  the same, until table and charts are drawn, too
     empty_reload_ms           the same of an app of one word, served by the same Streamlit: what no
                               page can be faster than
     late_ms                   from a change in the store until it is on the page: median, worst
-    own_reload_ms             the first answer: what the page takes beyond that (medians)
+    own_first_ms              the first answer: what the page takes beyond that (medians)
+    own_whole_ms              all of the page, likewise; not bounded
     over                      the bounds that do not hold: script, filter, search, return and first
                               answer have 300 ms (medians), late 1,500 ms (worst)
     within                    whether all of them hold
@@ -50,6 +53,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +78,7 @@ from bulk_transcribe.save.tables import submissions
 MOST_ANSWER_MS = 300.0
 MOST_LATE_MS = 1_500.0
 ROUNDS = 15
+RELOADS = 9
 IN_FLIGHT = 4
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SCRIPT = Path(bulk_transcribe.ui.__file__).with_name("main.py")
@@ -308,7 +313,18 @@ def in_browser(page: Page, url: str, playing: Playing, changes: int) -> dict[str
     page.goto(address)
     shown()
     page.get_by_test_id("stDataFrame").wait_for()
-    reloads = [timed(page.reload, shown) for _ in range(5)]
+    first, with_figures, whole = [], [], []
+    for _ in range(RELOADS):
+        began_s = time.perf_counter()
+        page.reload(wait_until="commit")
+        page.get_by_text(f"of {total:,} finished").first.wait_for()
+        first.append((time.perf_counter() - began_s) * 1000)
+        figures.get_by_text("Done").wait_for()
+        with_figures.append((time.perf_counter() - began_s) * 1000)
+        page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+        charts = page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)")
+        charts.nth(1).wait_for()
+        whole.append((time.perf_counter() - began_s) * 1000)
     returns, filters = [], []
     links = page.get_by_test_id("stTopNavLink")
     for _ in range(ROUNDS):
@@ -343,7 +359,9 @@ def in_browser(page: Page, url: str, playing: Playing, changes: int) -> dict[str
         "filter_ms": told(filters),
         "search_ms": told(searches),
         "return_ms": told(returns),
-        "reload_ms": told(reloads),
+        "first_ms": told(first),
+        "figures_ms": told(with_figures),
+        "whole_ms": told(whole),
         "late_ms": told(late),
     }
 
@@ -358,15 +376,16 @@ def empty_reloads(home: Path) -> dict[str, float]:
         here = page.get_by_text("here", exact=True)
         page.goto(url)
         here.wait_for()
-        return told([timed(page.reload, here.wait_for) for _ in range(7)])
+        reload = partial(page.reload, wait_until="commit")
+        return told([timed(reload, here.wait_for) for _ in range(RELOADS)])
 
 
 def over(found: dict[str, Any]) -> list[str]:
     """The measures that break their bound."""
     answers = ("script_ms", "filter_ms", "search_ms", "return_ms")
     bad = [name for name in answers if found[name]["median"] > MOST_ANSWER_MS]
-    if found["own_reload_ms"] > MOST_ANSWER_MS:
-        bad.append("own_reload_ms")
+    if found["own_first_ms"] > MOST_ANSWER_MS:
+        bad.append("own_first_ms")
     if found["late_ms"]["worst"] > MOST_LATE_MS:
         bad.append("late_ms")
     return bad
@@ -393,8 +412,9 @@ def main() -> int:
             ours = ("bulk_transcribe", "ui", "--no-browser", "--port")
             with served(home, *ours) as url, browser_page() as page:
                 found |= in_browser(page, url, playing, given.changes)
-    own_ms = found["reload_ms"]["median"] - found["empty_reload_ms"]["median"]
-    found["own_reload_ms"] = round(own_ms, 1)
+    empty_ms = found["empty_reload_ms"]["median"]
+    found["own_first_ms"] = round(found["first_ms"]["median"] - empty_ms, 1)
+    found["own_whole_ms"] = round(found["whole_ms"]["median"] - empty_ms, 1)
     found["over"] = over(found)
     found["within"] = not found["over"]
     found["machine"] = {

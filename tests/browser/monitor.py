@@ -8,8 +8,8 @@ _OVERALL = re.compile(r"([\d,]+) of ([\d,]+) finished")
 
 
 def overall(page: Page) -> Locator:
-    """The bar of the whole session."""
-    return page.get_by_test_id("stProgress").filter(has_text=_OVERALL).first
+    """The words at the bar of the whole session."""
+    return page.locator(".st-key-overall").filter(has_text=_OVERALL).first
 
 
 def finished(page: Page) -> int:

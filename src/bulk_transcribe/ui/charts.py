@@ -74,7 +74,12 @@ def _lines(
         "type": "temporal",
         "title": None,
         "scale": {"domain": [_moment(at) for at in figures.chart_range(points)]},
-        "axis": {"format": figures.moment_format(points), "tickCount": 4, "labelOverlap": True, "grid": False},
+        "axis": {
+            "format": figures.moment_format(points),
+            "tickCount": 4,
+            "labelOverlap": True,
+            "grid": False,
+        },
     }
     spec: dict[str, Any] = {
         "encoding": {"x": time, "y": _VALUE, **(encoding or {})},

@@ -61,10 +61,13 @@ def draw_monitor(session_id: str) -> Shown:
 
 def read_monitor(page: AppTest) -> Shown:
     """What a drawn monitor page shows."""
-    bars = [ShownBar(percent=bar.proto.value, text=bar.proto.text) for bar in page.get("progress")]
-    overall = next((bar for bar in bars if _OVERALL.match(bar.text)), None)
-    texts = [bar.text for bar in bars]
-    texts += [element.value for element in (*page.markdown, *page.caption)]
+    bars = page.get("progress")
+    texts = [element.value for element in (*page.markdown, *page.caption)]
+    words_at_bar = next((text for text in texts if _OVERALL.match(text)), "")
+    # the bar of the whole is the one without words of its own: each video's bar has its title
+    whole = next((bar.proto.value for bar in bars if not bar.proto.text), None)
+    overall = None if whole is None else ShownBar(percent=whole, text=words_at_bar)
+    texts += [bar.proto.text for bar in bars]
     figures = {metric.label: metric.value for metric in page.metric}
     return Shown(
         troubles=(

@@ -1,5 +1,6 @@
 """The monitor in every state a session can be in, read as a person would."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -122,7 +123,11 @@ def buttons(at: AppTest) -> set[str]:
 
 
 def bars(at: AppTest) -> list[tuple[int, str]]:
-    return [(bar.proto.value, bar.proto.text) for bar in at.get("progress")]
+    """Percent and words of each bar; those of the whole stand beside it."""
+    at_whole = next(
+        (text.value for text in at.markdown if re.search(r"^No videos|\d finished", text.value)), ""
+    )
+    return [(bar.proto.value, bar.proto.text or at_whole) for bar in at.get("progress")]
 
 
 def test_an_empty_store_says_how_to_begin(here: Stage) -> None:

@@ -101,12 +101,14 @@ def _now(
         if controls.face(view) != drawn:
             st.rerun(scope="app")
         _notice(view)
-        st.progress(view.info.totals.fraction, text=figures.overall_text(view))
+        with st.container(gap="xxsmall", key="overall"):
+            # the words stand for themselves: the browser shows them at once, while it still loads
+            # the programs of the bar, of the figures and of the table
+            st.markdown(figures.overall_text(view))
+            st.progress(view.info.totals.fraction)
         with st.container(horizontal=True, gap="small", key="figures"):
             for each in figures.figures(view):
-                st.metric(
-                    each.label, each.value, help=each.about or None, width=each.width_px
-                )
+                st.metric(each.label, each.value, help=each.about or None, width=each.width_px)
         _active(page, view)
 
 
