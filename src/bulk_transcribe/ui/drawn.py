@@ -66,8 +66,9 @@ def read_monitor(page: AppTest) -> Shown:
     words_at_bar = next((text for text in texts if _OVERALL.match(text)), "")
     # the bar of the whole is the one without words of its own: each video's bar has its title
     whole = next((bar.proto.value for bar in bars if not bar.proto.text), None)
-    has_bar = whole is not None and words_at_bar
-    overall = ShownBar(percent=whole, text=words_at_bar) if has_bar else None
+    overall = None
+    if whole is not None and words_at_bar:
+        overall = ShownBar(percent=whole, text=words_at_bar)
     texts += [bar.proto.text for bar in bars]
     figures = {metric.label: metric.value for metric in page.metric}
     return Shown(
