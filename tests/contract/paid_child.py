@@ -21,10 +21,10 @@ from bulk_transcribe.core.stage import Stage, WaitReason
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError
-from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.submissions import SubmissionLedger
 from bulk_transcribe.save.transcripts import Transcripts
 from bulk_transcribe.sources.deapi import DeapiSource
+from tests.postgres import open_quick, place_of
 from tests.unit.clients.doubles import MemoryLog, OpenLimiter
 
 VIDEO = "dQw4w9WgXcQ"
@@ -111,12 +111,12 @@ class Nobody:
     def waiting(self, reason: WaitReason | None, until_at: datetime | None = None) -> None: ...
 
 
-def run(database_path: Path, address: str, dies_at: str) -> str:
+def run(place: Path | str, address: str, dies_at: str) -> str:
     """Take the video to its transcript as a run does; what it says, or the error's class."""
     clock = SystemClock()
     limiter, log = OpenLimiter(), MemoryLog()
     with (
-        open_database(database_path) as database,
+        open_quick(place) as database,
         HttpClient(limiter=limiter, log=log, clock=clock, timeout_s=5.0) as http,
     ):
         source = DeapiSource(
@@ -137,4 +137,4 @@ def run(database_path: Path, address: str, dies_at: str) -> str:
 
 
 if __name__ == "__main__":
-    print(run(Path(sys.argv[1]), sys.argv[2], " ".join(sys.argv[3:])))  # noqa: T201 -- the answer
+    print(run(place_of(sys.argv[1]), sys.argv[2], " ".join(sys.argv[3:])))  # noqa: T201 -- the answer

@@ -16,6 +16,8 @@ from typing import cast
 
 import pytest
 
+from tests.postgres import wait_until_all_are_gone
+
 TEXT = "Hello."
 
 
@@ -69,10 +71,10 @@ def running_service() -> Iterator[Service]:
         thread.join()
 
 
-def child(database: Path, service: Service, dies_at: str = "") -> str | None:
+def child(place: Path | str, service: Service, dies_at: str = "") -> str | None:
     """How a run of its own process ended; None where it died."""
     address = f"http://127.0.0.1:{service.server_address[1]}"
-    command = [sys.executable, "-m", "tests.contract.paid_child", str(database), address, dies_at]
+    command = [sys.executable, "-m", "tests.contract.paid_child", str(place), address, dies_at]
     done = subprocess.run(  # noqa: S603 -- our own interpreter and our own module
         command, capture_output=True, text=True, timeout=50, check=False
     )
@@ -92,19 +94,20 @@ def child(database: Path, service: Service, dies_at: str = "") -> str | None:
     ],
 )
 def test_whenever_the_process_dies_nothing_is_paid_twice(
-    tmp_path: Path, dies_at: str, paid_before: int, then: str, paid_after: int
+    place: Path | str, dies_at: str, paid_before: int, then: str, paid_after: int
 ) -> None:
     with running_service() as service:
-        assert child(tmp_path / "store.db", service, dies_at) is None
+        assert child(place, service, dies_at) is None
         assert service.paid == paid_before
-        assert child(tmp_path / "store.db", service) == then
+        wait_until_all_are_gone(place)
+        assert child(place, service) == then
         assert service.paid == paid_after
 
 
-def test_an_answer_that_got_lost_is_held_over_processes(tmp_path: Path) -> None:
+def test_an_answer_that_got_lost_is_held_over_processes(place: Path | str) -> None:
     with running_service() as service:
         service.loses_answers = True
-        assert child(tmp_path / "store.db", service) == "InDoubtError"
+        assert child(place, service) == "InDoubtError"
         service.loses_answers = False
-        assert child(tmp_path / "store.db", service) == "InDoubtError"
+        assert child(place, service) == "InDoubtError"
         assert service.paid == 1

@@ -24,6 +24,7 @@ from bulk_transcribe.save.sessions import SessionManager
 from bulk_transcribe.save.submissions import Decision, Money, SubmissionLedger
 from bulk_transcribe.save.transcripts import Transcripts
 from bulk_transcribe.testing import FakeClock
+from tests.postgres import open_quick, wait_until_gone
 
 KEY = ContentKey(video_id="dQw4w9WgXcQ", source="deapi", model="WhisperLargeV3")
 WORDS = Transcript(
@@ -38,12 +39,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def open_store(tmp_path: Path) -> Iterator[Callable[[], Database]]:
+def open_store(place: Path | str) -> Iterator[Callable[[], Database]]:
     """Opens the same database again, as another process would."""
     opened: list[Database] = []
 
     def open_one() -> Database:
-        opened.append(open_database(tmp_path / "store.db"))
+        opened.append(open_quick(place))
         return opened[-1]
 
     yield open_one
@@ -284,37 +285,39 @@ def test_an_orphan_is_settled_by_whoever_meets_it(
 
 KILLED = """
 import sys
-from pathlib import Path
 from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.core.transcript import ContentKey
-from bulk_transcribe.save.database import open_database
 from bulk_transcribe.save.submissions import SubmissionLedger
-ledger = SubmissionLedger(open_database(Path(sys.argv[1])), SystemClock(), "killed")
+from tests.postgres import open_quick, place_of
+database = open_quick(place_of(sys.argv[1]))
+ledger = SubmissionLedger(database, SystemClock(), "killed")
 for name, steps in [("intended", 0), ("sent", 1), ("accepted", 2)]:
     number = ledger.intend(ContentKey(video_id=name, source="deapi")).submission_id
     if steps > 0:
         ledger.mark_sent(number)
     if steps > 1:
         ledger.accept(number, "r-7")
-print("ready", flush=True)
+print(database.owner_id, flush=True)
 sys.stdin.read()
 """
 
 
 def test_a_program_that_is_killed_loses_nothing_that_was_paid_for(
-    ledger: SubmissionLedger, tmp_path: Path
+    ledger: SubmissionLedger, database: Database, place: Path | str
 ) -> None:
     with subprocess.Popen(  # noqa: S603 -- our own program
-        [sys.executable, "-c", KILLED, str(tmp_path / "store.db")],
+        [sys.executable, "-c", KILLED, str(place)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=Path(__file__).parents[2],
     ) as program:
         assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
+        killed = program.stdout.readline().strip()
         assert ledger.settle_orphans() == []
         program.kill()
         program.wait()
+    wait_until_gone(database, killed)
     settled = {one.key.video_id: one.state for one in ledger.settle_orphans()}
     assert settled == {"intended": SubmissionState.REFUSED, "sent": SubmissionState.IN_DOUBT}
     (accepted,) = ledger.open_submissions(state=SubmissionState.ACCEPTED)
@@ -351,7 +354,9 @@ def test_money_adds_up_and_no_cent_counts_twice(
 WORDS_OF_THE_BOOK = ["intend", "mark_sent", "accept", "refuse", "doubt", "claim", "fail", "abandon"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 @given(words=st.lists(st.sampled_from(WORDS_OF_THE_BOOK), max_size=14), run=st.uuids())
 def test_whatever_is_said_in_whatever_order_one_request_at_most_is_open(
     ledger: SubmissionLedger, words: list[str], run: object
@@ -388,10 +393,10 @@ def test_whatever_is_said_in_whatever_order_one_request_at_most_is_open(
             assert one.accepted_at is not None
 
 
-def test_what_another_run_brought_home_meanwhile_is_not_paid_for_again(tmp_path: Path) -> None:
+def test_what_another_run_brought_home_meanwhile_is_not_paid_for_again(place: Path | str) -> None:
     """The other run closed its request between this one's look into the store and its intent."""
     clock = FakeClock()
-    with open_database(tmp_path / "store.db") as database:
+    with open_database(place) as database:
         late = SubmissionLedger(database, clock, "late")
         clock.advance(5)
         early = SubmissionLedger(database, clock, "early")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.job import Submission, SubmissionState
 from bulk_transcribe.save.balance_tables import balances
-from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.database import Database, outlasting
 from bulk_transcribe.save.submissions import OPEN_STATES, submission_of
 from bulk_transcribe.save.tables import submissions
 
@@ -86,11 +86,13 @@ class Balances:
         with self._lock:
             return self._latest
 
+    @outlasting
     def mark(self) -> Mark:
         """Call this right before the balance is asked for."""
         with self._database.read() as connection:
             return _mark(connection)
 
+    @outlasting
     def note(self, balance_usd: Decimal, before: Mark) -> BalanceRead:
         """Keep a balance. Call this with the answer in hand.
 
@@ -115,6 +117,7 @@ class Balances:
             self._latest = read
         return read
 
+    @outlasting
     def since(self, balance_id: int) -> Since | None:
         """The requests after a reading; None where it is unknown or another account's."""
         with self._database.read() as connection:

@@ -38,14 +38,15 @@ class UtcMoment(TypeDecorator[datetime]):
 
 
 def storable(text: str) -> str:
-    """The text with "?" for each half of a character."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    """The text with "?" for what no database takes: halves of characters, and NUL."""
+    whole = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return whole.replace("\0", "?")
 
 
 class Words(TypeDecorator[str]):
-    """Text from outside. Halves of characters, which no database takes, become "?".
+    """Text from outside, as `storable`.
 
-    They come from file names in another encoding and from cut JSON.
+    Halves of characters come from file names in another encoding and from cut JSON.
     """
 
     impl = Text

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, and_, delete, func, insert, select
 
-from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.database import Database, outlasting
 from bulk_transcribe.save.pulse_tables import pulses
 
 #: Rows that a session keeps; the newest and, evenly, of the rest as many as fit.
@@ -89,6 +89,7 @@ class Pulses:
         self._session_id = session_id
         self._next: int | None = None  # read from the store at the first write
 
+    @outlasting
     def write(self, pulse: Pulse) -> None:
         """Note a pulse; a power cut may undo the newest ones.
 

@@ -12,7 +12,7 @@ from bulk_transcribe.core.attempt import AttemptOutcome, SourceAttempt
 from bulk_transcribe.core.job import Submission
 from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.core.stage import Stage
-from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.database import Database, outlasting
 from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.submissions import Money, submission_of
 from bulk_transcribe.save.tables import attempts, requests, submissions, videos
@@ -120,6 +120,7 @@ class Receipts:
         with self._database.read() as connection:
             return [submission_of(row) for row in connection.execute(query).mappings()]
 
+    @outlasting
     def of_session(self, session_id: str) -> SessionReceipt:
         """The sums; zeros for a session that does not exist or did nothing."""
         with self._database.read() as connection:

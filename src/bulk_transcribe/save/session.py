@@ -29,7 +29,7 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage, VideoState
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError, StoreError
 from bulk_transcribe.save.columns import storable
-from bulk_transcribe.save.database import Database, upsert
+from bulk_transcribe.save.database import Database, outlasting, upsert
 from bulk_transcribe.save.request_sums import RequestSum
 from bulk_transcribe.save.tables import attempts as attempts_table
 from bulk_transcribe.save.tables import problems as problems_table
@@ -140,6 +140,7 @@ class Session:
         self._clock = clock
         self.session_id = session_id
 
+    @outlasting
     def info(self) -> SessionInfo:
         """The session at a glance.
 
@@ -158,6 +159,7 @@ class Session:
         totals = _totals(counts)
         return info_of(row, totals, self._database)
 
+    @outlasting
     def totals(self) -> Totals:
         """How many videos are where; all zeros for a session without videos."""
         with self._database.read() as connection:
@@ -165,6 +167,7 @@ class Session:
         return _totals(counts)
 
     @property
+    @outlasting
     def settings(self) -> dict[str, Any]:
         """The settings with which it was made, without secrets."""
         with self._database.read() as connection:
@@ -182,6 +185,7 @@ class Session:
         kept = self.settings.get("max_cost_usd")
         return None if kept in {None, "none"} else Decimal(kept)
 
+    @outlasting
     def keep_setting(self, name: str, value: str) -> None:
         """Keep another value of a setting, for the next `resume`."""
         this = sessions.c.session_id == self.session_id
@@ -220,6 +224,7 @@ class Session:
         row = self._row(video_id)
         return None if row is None else state_of(row)
 
+    @outlasting
     def states(
         self,
         *,
@@ -256,6 +261,7 @@ class Session:
         with self._database.read() as connection:
             return [state_of(row) for row in connection.execute(query).mappings()]
 
+    @outlasting
     def count(self, *, stages: Iterable[Stage] | None = None, search: str = "") -> int:
         """How many videos `states` finds with the same filters, over all pages."""
         counting = select(func.count()).select_from(videos)
@@ -291,6 +297,7 @@ class Session:
         """
         self.save_news(states)
 
+    @outlasting
     def save_news(
         self,
         states: Sequence[VideoState] = (),
@@ -334,6 +341,7 @@ class Session:
                 most=("last_at",),
             )
 
+    @outlasting
     def finish(self, state: VideoState, result: VideoResult) -> None:
         """Note a video's end; durable on return.
 
@@ -353,6 +361,7 @@ class Session:
                     next_step="Was the session deleted while it ran? Start it anew.",
                 )
 
+    @outlasting
     def reopen(self, video_id: str) -> VideoItem | None:
         """A video that ended goes back into the line; what was asked for, None if it is not here.
 
@@ -366,6 +375,7 @@ class Session:
             )
         return self.item(video_id)
 
+    @outlasting
     def wish(self, wish: Wish, value: str = "") -> None:
         """Ask something of the engine that works on this session.
 
@@ -381,6 +391,7 @@ class Session:
                 )
             )
 
+    @outlasting
     def take_wishes(self) -> list[WishMade]:
         """The wishes that nobody has taken yet, oldest first; each is given out once."""
         open_wishes = and_(wishes.c.session_id == self.session_id, wishes.c.taken_at.is_(None))
@@ -440,6 +451,7 @@ class Session:
         )
         return status
 
+    @outlasting
     def _as_engine(self, **changes: object) -> None:
         statement = (
             update(sessions)
@@ -462,6 +474,7 @@ class Session:
             .group_by(videos.c.stage)
         )
 
+    @outlasting
     def _row(self, video_id: str) -> RowMapping | None:
         query = select(videos).where(
             videos.c.session_id == self.session_id, videos.c.video_id == video_id
@@ -474,16 +487,16 @@ class Session:
         query = _matching(select(videos), self.session_id, stages, "").order_by(videos.c.position)
         last = -1
         while True:
-            with self._database.read() as connection:
-                chunk = (
-                    connection.execute(query.where(videos.c.position > last).limit(_CHUNK))
-                    .mappings()
-                    .all()
-                )
+            chunk = self._rows(query.where(videos.c.position > last).limit(_CHUNK))
             yield from chunk
             if len(chunk) < _CHUNK:
                 return
             last = chunk[-1]["position"]
+
+    @outlasting
+    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        with self._database.read() as connection:
+            return connection.execute(query).mappings().all()
 
 
 _SORT_COLUMNS: Mapping[VideoSort, ColumnElement[Any]] = {

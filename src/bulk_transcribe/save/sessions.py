@@ -30,7 +30,7 @@ from bulk_transcribe.core.outcome import Totals
 from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import InputError
-from bulk_transcribe.save.database import Database
+from bulk_transcribe.save.database import Database, outlasting
 from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import sessions, submissions, videos, wishes
@@ -145,6 +145,7 @@ class SessionManager:
                 connection.execute(insert(problems_table), rows)
         return session_id
 
+    @outlasting
     def open_session(self, session_id: str) -> Session:
         """The session with exactly this id.
 
@@ -157,6 +158,7 @@ class SessionManager:
                 raise _no_session(session_id)
         return Session(self._database, self._clock, session_id)
 
+    @outlasting
     def resolve(self, wanted: str) -> str:
         """The id that `wanted` means: an id, its beginning, or its last four letters.
 
@@ -182,6 +184,7 @@ class SessionManager:
             code="ambiguous_session",
         )
 
+    @outlasting
     def latest(self) -> str | None:
         """Id of the newest session; None if there is no session yet."""
         query = select(sessions.c.session_id).order_by(
@@ -191,11 +194,13 @@ class SessionManager:
             newest: str | None = connection.execute(query.limit(1)).scalar()
         return newest
 
+    @outlasting
     def list_sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
         """Sessions, newest first, at most `limit`."""
         with self._database.read() as connection:
             return read_infos(connection, self._database, limit=limit)
 
+    @outlasting
     def claim_engine(self, session_id: str) -> Session:
         """Take a session for the engine of this process, so that no other one works on it.
 
@@ -231,6 +236,7 @@ class SessionManager:
             )
         return Session(self._database, self._clock, session_id)
 
+    @outlasting
     def prepare_resume(self, session_id: str, *, retry_failed: bool = False) -> int:
         """Send videos back to the queue; how many are queued now.
 
@@ -261,6 +267,7 @@ class SessionManager:
             ).scalar_one()
         return queued
 
+    @outlasting
     def delete_session(self, session_id: str) -> None:
         """Forget a session. Its files, its transcripts and every paid request stay.
 

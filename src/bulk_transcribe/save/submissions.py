@@ -26,7 +26,7 @@ from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey, Transcript
 from bulk_transcribe.errors import InDoubtError, InputError, StoreError, UnderWayError
 from bulk_transcribe.save.budget import Budget, note_cost
-from bulk_transcribe.save.database import ConflictError, Database
+from bulk_transcribe.save.database import ConflictError, Database, outlasting
 from bulk_transcribe.save.tables import submissions, videos
 from bulk_transcribe.save.transcripts import put_transcript
 
@@ -142,6 +142,7 @@ class SubmissionLedger:
         self._session_id = session_id
         self._made_at = clock.now()
 
+    @outlasting
     def find_open(self, key: ContentKey) -> Submission | None:
         """The submission of this content that is not settled, whoever made it; or None.
 
@@ -155,6 +156,7 @@ class SubmissionLedger:
                 row = connection.execute(_open_of(key)).mappings().first()
         return None if row is None else submission_of(row)
 
+    @outlasting
     def intend(
         self,
         key: ContentKey,
@@ -248,6 +250,7 @@ class SubmissionLedger:
         """The service certainly did not accept it, or nothing was sent."""
         self._end(submission_id, _S.REFUSED, detail)
 
+    @outlasting
     def doubt(self, submission_id: int, detail: str) -> Submission:
         """The answer was lost; the request as it is now.
 
@@ -258,6 +261,7 @@ class SubmissionLedger:
             self._adopt_told(connection)
             return submission_of(connection.execute(_one(submission_id)).mappings().one())
 
+    @outlasting
     def claim(
         self, submission_id: int, transcript: Transcript, charged_usd: Decimal | None
     ) -> None:
@@ -280,6 +284,7 @@ class SubmissionLedger:
         """Nobody wants it any more; what it cost stays noted."""
         self._end(submission_id, _S.ABANDONED, detail)
 
+    @outlasting
     def settle_orphans(self) -> list[Submission]:
         """Settle what processes that have ended left intended or sent; the settled ones.
 
@@ -289,6 +294,7 @@ class SubmissionLedger:
         with self._database.transaction() as connection:
             return self._settle(connection)
 
+    @outlasting
     def open_submissions(self, *, state: SubmissionState | None = None) -> list[Submission]:
         """What is not settled, in all sessions, oldest first; only one state, where given."""
         states = OPEN_STATES if state is None else {state}
@@ -300,6 +306,7 @@ class SubmissionLedger:
         """Those that a person has to decide about, in all sessions, oldest first."""
         return self.open_submissions(state=_S.IN_DOUBT)
 
+    @outlasting
     def not_paid(self, submission_id: int, detail: str) -> bool:
         """It is certain that a request in doubt was not accepted: its video may be sent again.
 
@@ -314,6 +321,7 @@ class SubmissionLedger:
             _release_videos(connection, row["video_id"])
         return True
 
+    @outlasting
     def told(
         self, nonce: str, request_id: str, state: JobState = JobState.RUNNING
     ) -> Submission | None:
@@ -407,6 +415,7 @@ class SubmissionLedger:
         """
         self._decide(submission_id, _S.ABANDONED, f"decided: {decision.value}", decision=decision)
 
+    @outlasting
     def of_session(self, session_id: str, video_id: str | None = None) -> list[Submission]:
         """The paid requests of a session, or of one of its videos, oldest first."""
         query = select(submissions).where(submissions.c.session_id == session_id)
@@ -424,10 +433,12 @@ class SubmissionLedger:
     def _end(self, submission_id: int, state: SubmissionState, detail: str, **more: object) -> None:
         self._move(submission_id, state, detail=detail, ended_at=self._clock.now(), **more)
 
+    @outlasting
     def _move(self, submission_id: int, state: SubmissionState, **changes: object) -> None:
         with self._database.transaction() as connection:
             _change(connection, submission_id, state, **changes)
 
+    @outlasting
     def _decide(
         self,
         submission_id: int,

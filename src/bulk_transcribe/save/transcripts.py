@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.transcript import ContentKey, Segment, Transcript
 from bulk_transcribe.core.video import Availability, LiveState, VideoMetadata
-from bulk_transcribe.save.database import Database, upsert
+from bulk_transcribe.save.database import Database, outlasting, upsert
 from bulk_transcribe.save.tables import transcripts, video_metadata
 
 #: Ids asked for in one statement; SQLite takes 32,766 values, PostgreSQL's driver 65,535.
@@ -25,6 +25,7 @@ class Transcripts:
         self._database = database
         self._clock = clock
 
+    @outlasting
     def find_transcript(self, key: ContentKey) -> Transcript | None:
         """The transcript that was saved under exactly this key, or None."""
         query = select(transcripts.c.content).where(
@@ -34,6 +35,7 @@ class Transcripts:
             content = connection.execute(query).scalar()
         return None if content is None else unpack(content)
 
+    @outlasting
     def find_newest(self, video_id: str, source: str | None = None) -> Transcript | None:
         """The newest transcript of a video, of one source where given; None if there is none.
 
@@ -48,6 +50,7 @@ class Transcripts:
             ).scalar()
         return None if content is None else unpack(content)
 
+    @outlasting
     def known_keys(self, keys: Iterable[ContentKey]) -> set[ContentKey]:
         """Those of `keys` that are saved; asked in large portions, for a forecast."""
         names = list(ContentKey.__dataclass_fields__)
@@ -60,11 +63,13 @@ class Transcripts:
                 found.update(ContentKey(**row) for row in connection.execute(query).mappings())
         return found & wanted
 
+    @outlasting
     def save_transcript(self, key: ContentKey, transcript: Transcript) -> None:
         """Durable on return. Saving the same key again replaces it."""
         with self._database.transaction() as connection:
             put_transcript(connection, key, transcript, self._clock)
 
+    @outlasting
     def find_metadata(self, video_ids: Sequence[str]) -> dict[str, VideoMetadata]:
         """What is known, by id; a video of which nothing is known is not there."""
         found: dict[str, VideoMetadata] = {}
@@ -79,6 +84,7 @@ class Transcripts:
                     found[row["video_id"]] = VideoMetadata(**facts)
         return found
 
+    @outlasting
     def save_metadata(self, metadata: Iterable[VideoMetadata]) -> None:
         """Replace what is known of these videos. A power cut may undo it: it can be asked again."""
         newest = {facts.video_id: asdict(facts) for facts in metadata}

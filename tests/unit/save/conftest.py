@@ -14,8 +14,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path / "store.db") as opened:
+def database(place: Path | str) -> Iterator[Database]:
+    with open_database(place) as opened:
         yield opened
 
 

@@ -58,8 +58,8 @@ class Books:
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    with open_database(tmp_path / "store.db") as database:
+def books(place: Path | str) -> Iterator[Books]:
+    with open_database(place) as database:
         yield Books(database)
 
 
@@ -232,11 +232,10 @@ def test_eight_threads_at_once_do_not_pass_it_together(books: Books, *, separate
 
 
 def test_two_openings_of_the_store_as_two_processes_have_do_not_pass_it_together(
-    tmp_path: Path,
+    place: Path | str,
 ) -> None:
-    path = tmp_path / "store.db"
     cap = Decimal("0.25")
-    with open_database(path) as one, open_database(path) as other:
+    with open_database(place) as one, open_database(place) as other:
         ledgers = [Books(one).ledger(cap), Books(other).ledger(cap)] * 4
         together = threading.Barrier(8)
         with ThreadPoolExecutor(8) as executor:

@@ -32,7 +32,9 @@ records = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+)
 @given(sent=st.lists(records, max_size=30))
 def test_the_sums_of_the_videos_and_the_batch_are_those_of_the_session(
     manager: SessionManager, database: Database, sent: list[RequestRecord]

@@ -30,7 +30,9 @@ def test_what_is_saved_is_what_is_loaded(transcript: Transcript) -> None:
     assert unpack(pack(transcript)) == transcript
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
+)
 @given(one=transcripts, other=transcripts)
 def test_saving_a_key_again_replaces_only_that_key(
     database: Database, clock: FakeClock, one: Transcript, other: Transcript
