@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
@@ -125,6 +125,12 @@ class Settings:
             "secret": False,
         },
     )
+    database_url: str = _setting(
+        "",
+        "DATABASE_URL",
+        "PostgreSQL to use instead of the file, postgresql://user:password@host:port/name",
+        secret=True,
+    )
     out: Path = _setting(Path("transcripts"), "BULK_TRANSCRIBE_OUT", "folder for transcript files")
     formats: tuple[str, ...] = _setting(
         ("md", "srt", "json"), "BULK_TRANSCRIBE_FORMATS", "files per video: md, srt, vtt, txt, json"
@@ -224,6 +230,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems = [*self.parallel.problems()]
+        problems += _bad_database(self.database_url)
         problems += _unknown("formats", self.formats, FORMATS)
         problems += _unknown("sources", self.sources, SOURCES)
         problems += _unknown("when_blocked", (self.when_blocked,), ("wait", "pay", "fail"))
@@ -266,7 +273,13 @@ class Settings:
         )
 
     @property
+    def database(self) -> Path | str:
+        """Where the store is, as `open_database` wants it: an address, else the path of a file."""
+        return self.database_url or self.database_path
+
+    @property
     def database_path(self) -> Path:
+        """The file, where no server is set."""
         return self.home / "bulk-transcribe.sqlite3"
 
     @property
@@ -464,6 +477,24 @@ def _unknown(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> list
     if wrong or not values:
         shown = ", ".join(map(repr, wrong)) or "nothing"
         return [f"{name}: {shown} is not known; choose from {', '.join(known)}."]
+    return []
+
+
+def _bad_database(url: str) -> list[str]:
+    """A password may be in it: it is not shown."""
+    try:
+        parts = urlsplit(url or "postgresql:///name")
+        is_usable = parts.scheme in {"postgresql", "postgres"} and parts.port != 0
+        fields = parse_qs(parts.query)
+    except ValueError:
+        is_usable, fields = False, {}
+    else:
+        is_usable = is_usable and bool(parts.path.strip("/"))
+    if not is_usable:
+        how = "postgresql://user:password@host:port/name"
+        return [f"database_url is not the address of a PostgreSQL database, {how}."]
+    if any(name.endswith("password") for name in fields):
+        return ["database_url: put the password before the @, where it is kept out of every log."]
     return []
 
 

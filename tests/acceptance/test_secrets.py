@@ -36,11 +36,12 @@ VALUES: Mapping[str, str] = {
     name: {
         "deapi_api_key": f"417|{mark}",
         "proxy": f"http://someone:{mark}@127.0.0.1:9",
+        "database_url": f"postgresql://someone:{mark}@127.0.0.1:9/store?sslmode=disable",
     }.get(name, mark)
     for name, mark in MARKS.items()
 }
-#: Where each of these is, another is not read: they are planted in tests of their own.
-NOT_TOGETHER = ("webshare_username", "webshare_password")
+#: Where each of these is, another or the file is not read: planted in tests of their own.
+NOT_TOGETHER = ("webshare_username", "webshare_password", "database_url")
 
 
 def test_every_secret_setting_is_planted() -> None:
@@ -366,3 +367,17 @@ def test_a_killed_run(planted: Command, simulate: Callable[..., Simulated]) -> N
     assert _leaks(planted, ended) == []
     for place, content in _places(planted, ended):
         assert key.encode() not in content, place
+
+
+def test_a_database_that_cannot_be_reached(command: Command) -> None:
+    command.environ |= {
+        "DATABASE_URL": VALUES["database_url"],
+        "BULK_TRANSCRIBE_LOG_LEVEL": "debug",
+    }
+    shown = [command(name, *LINKS) for name in ("run", "plan")]
+    shown += [command(name) for name in ("sessions", "doctor", "config", "status")]
+    assert [each.code for each in shown] == [3, 3, 3, 1, 0, 3]
+    assert "cannot be reached" in shown[0].err
+    assert "someone@127.0.0.1:9/store" in shown[0].err
+    assert _leaks(command, *shown) == []
+    _no_traceback(*shown)

@@ -222,3 +222,38 @@ def test_what_is_wrong_with_webhooks_is_said(
 def test_only_this_machine_needs_no_https(tmp_path: Path) -> None:
     local = load(HOOKS | {"webhook_url": "http://127.0.0.1:9000/x"}, {}, tmp_path)
     assert local.settings.webhook_url == "http://127.0.0.1:9000/x"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:pass-word@db.example.org:5432/name?sslmode=verify-full",
+        "postgres://me@localhost/name",
+        "postgresql:///name",
+    ],
+)
+def test_a_database_address_takes_the_place_of_the_file(tmp_path: Path, address: str) -> None:
+    loaded = load({}, {"DATABASE_URL": address}, tmp_path)
+    assert loaded.settings.database == address
+    assert loaded.settings.public()["database_url"] == "set"
+    assert "pass-word" not in repr(loaded.settings)
+    assert address in loaded.settings.secrets
+    flag = load({"database_url": "postgresql:///other"}, {"DATABASE_URL": address}, tmp_path)
+    assert flag.settings.database == "postgresql:///other"
+    assert Settings(home=tmp_path).database == tmp_path / "bulk-transcribe.sqlite3"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://me:pass-word@host/name",
+        "postgresql://me:pass-word@host",
+        "postgresql://me:pass-word@host:port/name",
+        "postgresql://me@host/name?password=pass-word",
+        "pass-word",
+    ],
+)
+def test_a_bad_database_address_is_refused_without_showing_it(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="database_url") as caught:
+        load({}, {"DATABASE_URL": address}, tmp_path)
+    assert "pass-word" not in str(caught.value)

@@ -80,12 +80,13 @@ class App:
         self.settings = settings
         self._clock = clock or SystemClock(settings.clock_speed)
         self._parts = ExitStack()
-        self._control = RunControl(self._clock)
         self._requests = RequestFan()
 
     def __enter__(self) -> Self:
         with ExitStack() as parts:
-            self._database = parts.enter_context(open_database(self.settings.database_path))
+            self._database = parts.enter_context(open_database(self.settings.database))
+            self._clock = self._database.clock(self._clock)
+            self._control = RunControl(self._clock)
             self.sessions = SessionManager(self._database, self._clock)
             self._store = Transcripts(self._database, self._clock)
             self._limits = parts.enter_context(
@@ -118,6 +119,11 @@ class App:
 
     def __exit__(self, *_: object) -> None:
         self._parts.close()
+
+    @property
+    def database_place(self) -> str:
+        """The store, as people know it: a path, or an address without its password."""
+        return self._database.place
 
     @property
     def deapi(self) -> DeapiClient | None:

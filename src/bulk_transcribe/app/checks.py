@@ -49,7 +49,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
         )
     try:
         with App(settings) as app:
-            yield Check(name="database", state="ok", text=str(settings.database_path))
+            yield Check(name="database", state="ok", text=app.database_place)
             yield from _services(app)
     except BulkTranscribeError as error:
         yield _failed("database", error)

@@ -36,7 +36,7 @@ class Limits:
         self, settings: Settings, database: Database, clock: Clock, control: RunControl
     ) -> None:
         self._parts = ExitStack()
-        store = DatabasePermitStore(database)
+        store = DatabasePermitStore(database, clock)
         self._store, self._clock = store, clock
         self._account = account_name(settings.deapi_base_url, settings.deapi_api_key)
         self._paid = self._parts.enter_context(

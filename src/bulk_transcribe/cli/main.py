@@ -55,13 +55,23 @@ def common(
             show_default=False,
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="PostgreSQL database to use instead of the file, for several machines; "
+            "others on this machine can read a command line, so put a password into the "
+            "variable.  [env var: DATABASE_URL]",
+            show_default=False,
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Read the one option that every command has."""
-    context.obj = {"home": home, "environ": dict(os.environ)}
+    """Read the options that every command has."""
+    context.obj = {"home": home, "database_url": database, "environ": dict(os.environ)}
 
 
 def main() -> None:

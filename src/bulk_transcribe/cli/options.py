@@ -200,9 +200,9 @@ SessionId = Annotated[
 
 def settings(context: typer.Context, **flags: Any) -> LoadedSettings:
     """All settings, with the flags that were given (None: not given)."""
-    home: Path | None = (context.obj or {}).get("home")
-    environ: dict[str, str] = (context.obj or {}).get("environ", {})
-    return load({"home": home, **flags}, environ, Path.cwd())
+    common: dict[str, Any] = context.obj or {}
+    everywhere = {name: common.get(name) for name in ("home", "database_url")}
+    return load(everywhere | flags, common.get("environ", {}), Path.cwd())
 
 
 def day(text: str | None) -> date | None:

@@ -1,7 +1,6 @@
 """`doctor --ui`: is what the page shows what the store says, session by session."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -10,6 +9,7 @@ from rich.markup import escape
 
 from bulk_transcribe.app import App
 from bulk_transcribe.cli.text import print_json
+from bulk_transcribe.cli.ui import export_place
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.figures import count
 from bulk_transcribe.save.database import open_database
@@ -30,10 +30,10 @@ def run(settings: Settings, *, newest: int | None, as_json: bool) -> int:
         raise no_streamlit() from error
     # it says of each drawing that no browser is there, which is the point
     logging.getLogger(_TALKS).addFilter(lambda record: record.levelno > logging.WARNING)
-    # as for the page itself: the one flag there is reaches it by the environment
-    os.environ["BULK_TRANSCRIBE_HOME"] = str(settings.home.absolute())
+    # as for the page itself: flags reach it by the environment
+    export_place(settings)
     reports = []
-    with open_database(settings.database_path) as database:
+    with open_database(settings.database) as database:
         for session_id in _sessions(settings, newest):
             reports.append(page_checker(database, session_id).check_monitoring_integrity())
             if not as_json:

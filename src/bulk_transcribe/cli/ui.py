@@ -13,12 +13,19 @@ def run(settings: Settings, *, host: str, port: int, opens_browser: bool) -> int
     """Serve the page until Ctrl-C.
 
     The page reads the settings anew for each look: environment, `.env` and settings file. The
-    one flag there is, `--home`, reaches it by the environment.
+    flags that every command has reach it by the environment.
 
     Raises:
         ConfigError: nobody can listen there; most often another page does already.
     """
     try_to_listen("The page", host, port)
-    os.environ["BULK_TRANSCRIBE_HOME"] = str(settings.home.absolute())
+    export_place(settings)
     serve(Place(host=host, port=port, opens_browser=opens_browser))
     return _DONE
+
+
+def export_place(settings: Settings) -> None:
+    """Let the page, and the engines that it starts, find the same store."""
+    os.environ["BULK_TRANSCRIBE_HOME"] = str(settings.home.absolute())
+    if settings.database_url:
+        os.environ["DATABASE_URL"] = settings.database_url

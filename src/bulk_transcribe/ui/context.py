@@ -67,8 +67,8 @@ def page_context(go: Callable[[str], NoReturn]) -> PageContext:
     folder = Path.cwd()
     loaded = load({}, environ, folder)
     settings = loaded.settings
-    clock = SystemClock(settings.clock_speed)
-    database = _database(str(settings.database_path.absolute()))
+    database = _database(settings.database)
+    clock = database.clock(SystemClock(settings.clock_speed))
     sessions = SessionManager(database, clock)
     reading = Reading(database, clock)
     wanted = st.query_params.get(SESSION_PARAMETER) or st.session_state.get(_CHOSEN) or ""
@@ -104,9 +104,9 @@ def choose(session_id: str) -> None:
 
 
 @st.cache_resource(show_spinner=False, on_release=Database.close)
-def _database(path: str) -> Database:
+def _database(place: Path | str) -> Database:
     """One opening of the database for the process; it holds no state of any run."""
-    return open_database(Path(path))
+    return open_database(place.absolute() if isinstance(place, Path) else place)
 
 
 def _launcher(

@@ -31,6 +31,7 @@ _KEYS: Final = {
     "deapi_api_key": "deAPI key",
     "youtube_data_api_key": "YouTube Data API key",
     "proxy": "Proxy for YouTube",
+    "database_url": "PostgreSQL",
     "webshare_username": "Webshare user",
     "webshare_password": "Webshare password",
 }
