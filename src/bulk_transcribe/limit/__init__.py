@@ -9,7 +9,8 @@
 
 from bulk_transcribe.limit.adaptive import AdaptiveRateLimiter, stored_belief
 from bulk_transcribe.limit.belief import LimiterBelief
-from bulk_transcribe.limit.limiter import DistributedRateLimiter, GrantedPermit
+from bulk_transcribe.limit.granted import GrantedPermit
+from bulk_transcribe.limit.limiter import DistributedRateLimiter
 from bulk_transcribe.limit.memory import MemoryPermitStore
 from bulk_transcribe.limit.policy import FixedPolicy
 from bulk_transcribe.limit.rate import Pool, RateLimit

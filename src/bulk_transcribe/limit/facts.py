@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.request import RequestKind
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,11 @@ class Moment:
 
     reading_s: float
     at: datetime
+
+
+def moment(clock: Clock) -> Moment:
+    """Now, on both clocks."""
+    return Moment(reading_s=clock.now_s(), at=clock.now())
 
 
 @dataclass(frozen=True, kw_only=True)

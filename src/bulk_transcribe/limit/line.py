@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bulk_transcribe.core.request import RequestKind, Ticket
 from bulk_transcribe.core.stage import WaitReason
-from bulk_transcribe.errors import BulkTranscribeError
+from bulk_transcribe.errors import BulkTranscribeError, DeadlineError
 
 #: Waiting this long weighs as much as one point of urgency, so nobody waits for ever.
 _PATIENCE_S = 30.0
@@ -78,6 +78,19 @@ class Line:
             del self._waiters[place]
             return True
         return False
+
+
+def is_over(waiter: Waiter, now_s: float) -> bool:
+    """Whether its deadline has passed."""
+    return waiter.ticket.deadline_s is not None and now_s > waiter.ticket.deadline_s
+
+
+def too_late(waiter: Waiter) -> DeadlineError:
+    """What one gets whose turn cannot come in time."""
+    return DeadlineError(
+        f"The limit leaves no room for this {waiter.kind.value} request in time.",
+        next_step="It is tried again.",
+    )
 
 
 def _differ(one_s: float | None, other_s: float | None) -> bool:
