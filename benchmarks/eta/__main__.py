@@ -1,16 +1,22 @@
 """The forecast against the truth, in virtual time: `python -m benchmarks.eta [seeds]`.
 
-Whole batches are played through the real monitor and job time model, in well under a second each,
-and asked for the time left when 25, 50 and 75 % of the time have passed.
+Whole batches are played through the real monitor and job time model, in about a second each, and
+asked for the time left when 25, 50 and 75 % of the time have passed. Beside each figure stands that
+of an oracle (`oracle.py`), which knows the service's law: the lower bound.
 """
 
 import argparse
 import heapq
+import itertools
+import json
+import math
 import random
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from benchmarks.eta.oracle import Draw, Sight, foresee
 from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import Succeeded
 from bulk_transcribe.core.request import RequestKind, RequestRecord
@@ -22,9 +28,11 @@ from bulk_transcribe.testing import FakeClock
 SHARES = (0.25, 0.5, 0.75)
 SLOTS = 10
 VIDEOS = 60
+_RESULT = Path(__file__).parents[1] / "results" / "eta_virtual.json"
 _NOISE = 0.15
-_LATE_S = (0.3, 4.0)  # a job's end is noticed so much later
-_LOOKS = (0.5, 0.75, 0.9, 1.1, 1.4, 2.0, 3.0)  # of the expected time: when a running job is seen
+_LATE_S = (0.3, 4.3)  # a job's end is noticed so much later
+_LOOK_EVERY_S = 4.0  # for that reason: with ten slots there is room for three times as many looks
+_LOOK_FROM = 0.5  # of the expected time
 
 
 def mixed(rng: random.Random) -> list[float]:
@@ -84,6 +92,7 @@ class Answer:
 
     said: TimeLeft
     truth_s: float
+    best_s: tuple[float, float, float]  # what an oracle said: low, likely, high
 
     @property
     def error(self) -> float:
@@ -95,6 +104,16 @@ class Answer:
         """The truth lies in the range."""
         return self.said.low_s <= self.truth_s <= self.said.high_s
 
+    @property
+    def best_error(self) -> float:
+        """The oracle's, as a share of the truth."""
+        return self.best_s[1] / self.truth_s - 1
+
+    @property
+    def best_inside(self) -> bool:
+        """The truth lies in the oracle's range."""
+        return self.best_s[0] <= self.truth_s <= self.best_s[2]
+
 
 def ends_s(jobs: list[Job]) -> float:
     """When the last of these jobs is noticed."""
@@ -104,7 +123,7 @@ def ends_s(jobs: list[Job]) -> float:
     return max(free_s)
 
 
-def play(jobs: list[Job]) -> list[Answer]:
+def play(jobs: list[Job], law: str) -> list[Answer]:
     """Play a batch; the answers at the shares of its time."""
     clock, model = FakeClock(), JobTimeModel()
     monitor = ConcurrentProgressMonitor(
@@ -113,6 +132,7 @@ def play(jobs: list[Job]) -> list[Answer]:
     monitor.add(VideoItem(video_id=j.video_id, duration_s=j.length_s) for j in jobs)
     begin_s, end_s = clock.now_s(), ends_s(jobs)
     waiting = jobs[::-1]
+    running: dict[str, tuple[float, float]] = {}  # length and start
     answers: list[Answer] = []
     # (moment, kind: 0 look, 1 done, 2 ask; a tie-breaker; job; its start; its last look)
     events: list[tuple[float, int, int, Job | None, float, list[float]]] = []
@@ -121,17 +141,20 @@ def play(jobs: list[Job]) -> list[Answer]:
     def start(at_s: float) -> None:
         nonlocal number
         job = waiting.pop()
+        running[job.video_id] = job.length_s, at_s
         for stage in (Stage.CAPTIONS, Stage.SUBMITTING, Stage.TRANSCRIBING):
             monitor.record(job.video_id, stage)
-        monitor.request_log.record(_request(clock))
+        monitor.request_log.record(_request(clock, RequestKind.SUBMIT, job.video_id))
         seen_s = [0.0]
-        expected_s = model.expected_s(job.length_s)
-        looks_s = [at_s + share * expected_s for share in _LOOKS if share * expected_s < job.took_s]
+        expected_s = model.predict(job.length_s).mean_s
+        found_s = job.took_s + job.late_s
+        looks = math.ceil((found_s - _LOOK_FROM * expected_s) / _LOOK_EVERY_S)
+        looks_s = [at_s + found_s - n * _LOOK_EVERY_S for n in range(looks - 1, 0, -1)]
         for look_s in looks_s:
             number += 1
             heapq.heappush(events, (look_s, 0, number, job, at_s, seen_s))
         number += 1
-        heapq.heappush(events, (at_s + job.took_s + job.late_s, 1, number, job, at_s, seen_s))
+        heapq.heappush(events, (at_s + found_s, 1, number, job, at_s, seen_s))
 
     for share in SHARES:
         heapq.heappush(events, (begin_s + share * end_s, 2, number := number + 1, None, 0.0, []))
@@ -141,10 +164,17 @@ def play(jobs: list[Job]) -> list[Answer]:
         at_s, kind, _number, job, from_s, seen_s = heapq.heappop(events)
         clock.advance(max(0.0, at_s - clock.now_s()))
         if job is None:
-            answers.append(Answer(monitor.time_left(), begin_s + end_s - at_s))
+            sight = Sight(
+                [(length_s, at_s - begun_s) for length_s, begun_s in running.values()],
+                [waits.length_s for waits in reversed(waiting)],
+                SLOTS,
+            )
+            best_s = foresee(sight, _slot_s(law), len(answers))
+            answers.append(Answer(monitor.time_left(), begin_s + end_s - at_s, best_s))
         elif kind == 0:
             seen_s[0] = at_s - from_s
             model.saw_running(job.video_id, job.length_s, at_s - from_s)
+            monitor.request_log.record(_request(clock, RequestKind.POLL, job.video_id))
         else:
             model.observe(
                 job.length_s,
@@ -152,16 +182,22 @@ def play(jobs: list[Job]) -> list[Answer]:
                 not_done_at_s=seen_s[0],
                 job=job.video_id,
             )
+            del running[job.video_id]
             monitor.finish(job.video_id, Succeeded(video_id=job.video_id, source="deapi"))
             if waiting:
                 start(at_s)
     return answers
 
 
-def _request(clock: FakeClock) -> RequestRecord:
+def _slot_s(law: str) -> Draw:
+    """How long a job occupies its slot: until its end is noticed."""
+    return lambda rng, length_s: LAWS[law](rng, length_s) + rng.uniform(*_LATE_S)
+
+
+def _request(clock: FakeClock, kind: RequestKind, video_id: str) -> RequestRecord:
     return RequestRecord(
-        kind=RequestKind.SUBMIT,
-        video_id=None,
+        kind=kind,
+        video_id=video_id,
         sent_at=clock.now(),
         waited_s=0.0,
         took_s=0.1,
@@ -180,26 +216,46 @@ def batch(law: str, lengths: str, order: str, seed: int) -> list[Job]:
 
 
 def main() -> None:
-    """Print a table: errors in percent, and the share of truths inside the range."""
+    """Print a table, and write it to `benchmarks/results/eta_virtual.json` where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="?", type=int, default=20)
     parser.add_argument("--lists", nargs="*", choices=LISTS, default=list(LISTS))
+    parser.add_argument("--write", action="store_true", help="keep the figures as JSON")
     asked = parser.parse_args()
-    print(f"{'':28}" + "".join(f"   at {share:.0%}: bias  med  p90   in" for share in SHARES))
-    for law in LAWS:
-        for lengths in asked.lists:
-            for order in ORDERS:
-                played = [play(batch(law, lengths, order, seed)) for seed in range(asked.seeds)]
-                columns = "".join(_column(answers) for answers in zip(*played, strict=True))
-                print(f"{law:9}{lengths:10}{order:9}{columns}", flush=True)
+    titles = "".join(f" | at {share:.0%}: bias  med  p90   in (best: med  p90)" for share in SHARES)
+    print(f"{'':28}{titles}")
+    rows = []
+    for law, lengths, order in itertools.product(LAWS, asked.lists, ORDERS):
+        played = [play(batch(law, lengths, order, seed), law) for seed in range(asked.seeds)]
+        at_share = [_figures(answers) for answers in zip(*played, strict=True)]
+        print(f"{law:9}{lengths:10}{order:9}{''.join(map(_column, at_share))}", flush=True)
+        times = {f"{share:.0%}": figures for share, figures in zip(SHARES, at_share, strict=True)}
+        rows.append({"law": law, "list": lengths, "order": order, "seeds": asked.seeds} | times)
+    if asked.write:
+        _RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def _column(answers: tuple[Answer, ...]) -> str:
+def _figures(answers: tuple[Answer, ...]) -> dict[str, float]:
+    """Of one share of the time: shares of the truth, and of the truths."""
     errors = sorted(abs(answer.error) for answer in answers)
-    bias = statistics.median(answer.error for answer in answers)
-    high = errors[min(len(errors) - 1, round(0.9 * len(errors)))]
-    inside = statistics.fmean(answer.inside for answer in answers)
-    return f"        {bias:+5.0%} {statistics.median(errors):4.0%} {high:4.0%} {inside:4.0%}"
+    best = sorted(abs(answer.best_error) for answer in answers)
+    tenth = min(len(errors) - 1, round(0.9 * len(errors)))
+    found = {
+        "bias": statistics.median(answer.error for answer in answers),
+        "median_error": statistics.median(errors),
+        "p90_error": errors[tenth],
+        "in_range": statistics.fmean(answer.inside for answer in answers),
+        "best_median_error": statistics.median(best),
+        "best_p90_error": best[tenth],
+        "best_in_range": statistics.fmean(answer.best_inside for answer in answers),
+    }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _column(found: dict[str, float]) -> str:
+    said = f"{found['bias']:+5.0%} {found['median_error']:4.0%} {found['p90_error']:4.0%}"
+    best = f"{found['best_median_error']:4.0%} {found['best_p90_error']:4.0%}"
+    return f" |         {said} {found['in_range']:4.0%} (      {best})"
 
 
 if __name__ == "__main__":

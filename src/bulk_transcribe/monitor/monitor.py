@@ -28,7 +28,7 @@ from bulk_transcribe.core.outcome import (
 )
 from bulk_transcribe.core.stage import Stage, VideoState, WaitReason
 from bulk_transcribe.core.video import VideoItem
-from bulk_transcribe.monitor.eta import Estimate, time_left
+from bulk_transcribe.monitor.eta import Estimate, aged, time_left
 from bulk_transcribe.monitor.forecast import Outlook, backlog_of
 from bulk_transcribe.monitor.pace import Pace, PaidEnd
 from bulk_transcribe.monitor.requests import RequestMeter
@@ -363,6 +363,7 @@ class ConcurrentProgressMonitor:
         self._states[video_id] = state
         if state.stage is Stage.QUEUED or state.stage.is_final:
             self._active.pop(video_id, None)
+            self.request_log.forget(video_id)
         else:
             self._active[video_id] = None
         self._changed.pop(video_id, None)
@@ -409,7 +410,7 @@ class ConcurrentProgressMonitor:
             at_s, estimate = known
             is_fresh = 0 <= now_s - at_s < _ESTIMATE_EVERY_S
             if is_fresh or not self._estimating.acquire(blocking=False):
-                return self._aged(estimate, now_s - at_s)
+                return aged(estimate, now_s - at_s)
         else:
             self._estimating.acquire()
         try:
@@ -422,27 +423,18 @@ class ConcurrentProgressMonitor:
         finally:
             self._estimating.release()
 
-    @staticmethod
-    def _aged(estimate: Estimate, age_s: float) -> Estimate:
-        """The same end, seen some seconds later."""
-        return Estimate(
-            max(0.0, estimate.low_s - age_s),
-            max(0.0, estimate.likely_s - age_s),
-            max(0.0, estimate.high_s - age_s),
-        )
-
     def _outlook(self) -> Outlook:
         """Copies what the forecast needs of the running figures. Holds the lock."""
         counts = self.request_log.counts()
         return Outlook(
             active=tuple(self._active),
+            looked_at=self.request_log.looked_at(self._active),
             paid=frozenset(self._paid),
             slots=self._slots,
             requests_per_min=self._requests_per_min,
             limited_recent=counts.limited_recent,
             requests_per_paid=self._pace.requests_per_paid(counts.limited_total),
             paid_ends=self._pace.paid_ends,
-            doubt=self._pace.doubt,
             quick_s=self._pace.quick_s,
             quick_share=self._pace.quick_share,
             quick_share_doubt=self._pace.quick_share_doubt,

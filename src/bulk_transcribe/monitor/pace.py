@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _WINDOW = 200  # newest ends that count
 _PRIOR_QUICK_S = 3.0
 _PRIOR_REQUESTS, _PRIOR_PAID = 2.1, 5
+_MOST_REQUESTS = 2.6  # where the limit is short, looks give way to submits (`benchmarks/polling`)
 _RATE_WINDOW_S = 300
 
 
@@ -80,11 +81,6 @@ class Pace:
         return tuple(self._paid_ends)
 
     @property
-    def doubt(self) -> float:
-        """Standard deviation of the error that all times have in common, as a share."""
-        return math.hypot(0.02, 0.3 / math.sqrt(1 + len(self._paid_ends)))
-
-    @property
     def quick_s(self) -> float:
         """Mean slot time of a video that ended without the paid service."""
         times = self._quick_times_s
@@ -102,10 +98,10 @@ class Pace:
         return math.sqrt(share * (1 - share) / (self.quick + self.paid + 2))
 
     def requests_per_paid(self, limited_requests: int) -> float:
-        """Requests that a paid video takes, learned from all sent so far."""
+        """Requests that a paid video takes where they are scarce, learned from all sent so far."""
         in_hand = self.accepted - self.paid_ended  # these had little more than their submit
         sent = limited_requests - in_hand + _PRIOR_REQUESTS * _PRIOR_PAID
-        return max(1.0, sent / (self.paid_ended + _PRIOR_PAID))
+        return min(_MOST_REQUESTS, max(1.0, sent / (self.paid_ended + _PRIOR_PAID)))
 
     def _drop_before(self, now_s: float) -> None:
         while self._ends and self._ends[0][0] < now_s - _RATE_WINDOW_S:

@@ -1,14 +1,16 @@
-"""Counts requests as they go out. Memory stays flat however many there are."""
+"""Counts requests as they go out, and keeps when a job was looked at last. Memory stays flat."""
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from bulk_transcribe.core.clock import Clock
 from bulk_transcribe.core.request import RequestKind, RequestRecord
 
 WINDOW_S = 60.0
+_OK = 200
 #: Kinds that count against the paid service's limit (see `RequestKind`).
 LIMITED = frozenset({RequestKind.SUBMIT, RequestKind.POLL, RequestKind.PRICE})
 
@@ -45,6 +47,7 @@ class RequestMeter:
         self._lock = threading.Lock()  # guards the fields below
         self._ever: Counter[RequestKind] = Counter()
         self._seconds: deque[tuple[int, Counter[RequestKind]]] = deque()
+        self._looked_at: dict[str, datetime] = {}
 
     def record(self, record: RequestRecord) -> None:
         second = int(self._clock.now_s())
@@ -54,6 +57,8 @@ class RequestMeter:
                 self._seconds.append((second, Counter()))
                 self._drop_before(second - WINDOW_S)
             self._seconds[-1][1][record.kind] += 1
+            if record.kind is RequestKind.POLL and record.video_id and record.status == _OK:
+                self._looked_at[record.video_id] = record.sent_at
 
     def counts(self) -> RequestCounts:
         """The counts now; kinds without any are left out."""
@@ -64,6 +69,16 @@ class RequestMeter:
             for _second, counter in self._seconds:
                 recent.update(counter)
             return RequestCounts(dict(self._ever), dict(recent))
+
+    def looked_at(self, video_ids: Iterable[str]) -> dict[str, datetime]:
+        """When the last look at the job of each of these videos went out; those without: not."""
+        with self._lock:
+            return {v: self._looked_at[v] for v in video_ids if v in self._looked_at}
+
+    def forget(self, video_id: str) -> None:
+        """The video's job is no longer watched."""
+        with self._lock:
+            self._looked_at.pop(video_id, None)
 
     def _drop_before(self, second: float) -> None:
         while self._seconds and self._seconds[0][0] < second:

@@ -183,7 +183,7 @@ def test_whatever_it_was_told_it_never_expects_a_longer_video_or_more_certainty_
     assert corner_s[0] <= corner_s[2] * slack
     assert corner_s[1] <= corner_s[3] * slack
     assert corner_s[2] <= corner_s[3] * slack
-    assert 0 < model.expected_s(short_s) <= model.expected_s(long_s) < math.inf
+    assert 0 < model.predict(short_s).mean_s <= model.predict(long_s).mean_s < math.inf
     age_s = model.quantile_s(long_s, high)
     assert model.probability_done(long_s, age_s) == pytest.approx(high, abs=0.01)
 
@@ -226,9 +226,9 @@ def _after_short_videos(a: float, b: float) -> JobTimeModel:
 
 def test_the_cap_is_a_time_so_a_faster_service_reaches_it_with_longer_videos() -> None:
     as_in_the_brief = _after_short_videos(15.0, 8 / 60)
-    assert as_in_the_brief.expected_s(3600.0) == pytest.approx(300.0, rel=0.1)
+    assert as_in_the_brief.predict(3600.0).mean_s == pytest.approx(300.0, rel=0.1)
     faster = _after_short_videos(16.0, 0.045)
-    assert faster.expected_s(5400.0) == pytest.approx(16 + 0.045 * 5400, rel=0.1)
+    assert faster.predict(5400.0).mean_s == pytest.approx(16 + 0.045 * 5400, rel=0.1)
 
 
 def test_a_service_without_a_cap_is_learned_from_the_first_long_videos() -> None:
@@ -238,18 +238,21 @@ def test_a_service_without_a_cap_is_learned_from_the_first_long_videos() -> None
         model.observe(length_s, done_by_s=1.02 * true_s, not_done_at_s=0.9 * true_s)
     for _again in range(12):  # the fit is renewed every few jobs
         model.observe(600.0, done_by_s=97.0, not_done_at_s=93.0)
-    assert model.expected_s(5400.0) == pytest.approx(15 + 5400 * 8 / 60, rel=0.15)
+    assert model.predict(5400.0).mean_s == pytest.approx(15 + 5400 * 8 / 60, rel=0.15)
+
+
+def shares_above(model: JobTimeModel, length_s: float, at_s: float, count: int = 60) -> float:
+    beliefs = model.beliefs(count)
+    return sum(belief.median_s(length_s) > at_s for belief in beliefs) / count
 
 
 def test_both_beliefs_about_the_cap_are_kept_until_long_videos_tell() -> None:
     model = _after_short_videos(15.0, 8 / 60)
     for knows in (JobTimeModel(), model):
-        longest = knows.predict(7200.0)
-        assert longest.rival_share == pytest.approx(0.1)
-        assert longest.rival_s == pytest.approx(15 + 7200 * 8 / 60, rel=0.05)
-        assert longest.mean_s == pytest.approx(300.0, rel=0.1)
-        short = knows.predict(300.0)
-        assert short.rival_s == pytest.approx(short.quantile_s(0.5), rel=0.1)
+        assert 0.15 < shares_above(knows, 7200.0, 500.0) < 0.35
+        assert knows.predict(7200.0).mean_s == pytest.approx(300.0, rel=0.1)
+    short_s = sorted(belief.median_s(300.0) for belief in model.beliefs(60))
+    assert short_s[3] > 50 < short_s[-4] < 60, "with and without a cap, short ones take the same"
 
 
 @pytest.mark.parametrize("is_capped", [True, False])
@@ -259,10 +262,37 @@ def test_the_belief_that_long_videos_contradict_is_given_up(*, is_capped: bool) 
         length_s = 3600.0 + 90 * number
         true_s = min(300.0 if is_capped else math.inf, 15 + length_s * 8 / 60)
         model.observe(length_s, done_by_s=1.02 * true_s, not_done_at_s=0.98 * true_s)
-    longest = model.predict(7200.0)
     cap_s, no_cap_s = 300.0, 15 + 7200 * 8 / 60
-    assert longest.mean_s == pytest.approx(cap_s if is_capped else no_cap_s, rel=0.1)
-    assert longest.rival_share < 0.01
+    assert model.predict(7200.0).mean_s == pytest.approx(cap_s if is_capped else no_cap_s, rel=0.1)
+    assert shares_above(model, 7200.0, 500.0) == (0.0 if is_capped else 1.0)
+
+
+def test_beliefs_lie_around_what_is_learned_and_come_together() -> None:
+    true_s = 15 + 600 * 8 / 60
+    widths = []
+    for jobs in (0, 5, 60):
+        medians_s = sorted(b.median_s(600.0) for b in taught(jobs).beliefs(61))
+        assert medians_s[6] <= true_s * 1.04 < true_s * 1.08 <= medians_s[-1] * 1.08
+        widths.append(medians_s[-7] - medians_s[6])
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.1 * true_s
+
+
+def test_the_luck_of_single_jobs_is_learned_for_each_batch() -> None:
+    rng = random.Random(4)
+    regular, wild = JobTimeModel(), JobTimeModel()
+    for _ in range(80):
+        length_s = rng.uniform(60, 1800)
+        for model, noise in ((regular, 0.03), (wild, 0.4)):
+            took_s = (15 + length_s * 8 / 60) * math.exp(rng.gauss(0, noise))
+            model.observe(length_s, done_by_s=took_s + 0.5, not_done_at_s=took_s - 0.5)
+    assert max(belief.scale(600.0) for belief in regular.beliefs(20)) < 0.04
+    assert min(belief.scale(600.0) for belief in wild.beliefs(20)) > 0.15
+
+
+def test_beliefs_do_not_change_while_nothing_is_learned() -> None:
+    model = taught(20)
+    assert model.beliefs(30) == model.beliefs(30)
 
 
 def test_a_few_stuck_long_jobs_do_not_end_the_belief_in_the_cap() -> None:
@@ -275,12 +305,12 @@ def test_a_few_stuck_long_jobs_do_not_end_the_belief_in_the_cap() -> None:
 
 def test_jobs_that_run_too_long_for_the_belief_change_it_before_any_of_them_ends() -> None:
     model = _after_short_videos(15.0, 8 / 60)
-    assert model.expected_s(7200.0) < 330
+    assert model.predict(7200.0).mean_s < 330
     for age_s in (400.0, 500.0, 600.0, 700.0, 800.0):
         for number in range(10):
             model.saw_running(str(number), 7200.0, age_s)
-    assert model.expected_s(7200.0) > 800
-    assert model.expected_s(300.0) == pytest.approx(55.0, rel=0.15)
+    assert model.predict(7200.0).mean_s > 800
+    assert model.predict(300.0).mean_s == pytest.approx(55.0, rel=0.15)
 
 
 def test_jobs_that_run_as_long_as_believed_ask_for_no_new_fit() -> None:
