@@ -52,9 +52,13 @@ def steady() -> list[Row]:
 
 
 def independent() -> list[Row]:
-    """A pool per endpoint: does `auto` find out and use it?"""
+    """A pool per endpoint, named in the answers and not: does `auto` find out and use it?"""
     service = {"pools": "independent", "polls": "outside"}
-    return [run(replace(SATURATED, name="independent", service=service))]
+    numbers = service | {"names_pools": False}
+    return [
+        run(replace(SATURATED, name="independent", service=service)),
+        run(replace(SATURATED, name="independent_by_numbers", service=numbers)),
+    ]
 
 
 def curve() -> list[Row]:

@@ -73,6 +73,7 @@ class Capacity:
         daily_limit: Requests a day, None where there is no daily limit or none is known.
         daily_remaining: What is left of it, where known.
         daily_reset_s: Clock reading at which the daily limit opens again, where known.
+        is_telling: Whether answers of this kind would tell which limits it shares with others.
     """
 
     limit: int | None
@@ -84,3 +85,4 @@ class Capacity:
     daily_limit: int | None = None
     daily_remaining: int | None = None
     daily_reset_s: float | None = None
+    is_telling: bool = False

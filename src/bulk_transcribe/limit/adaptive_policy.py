@@ -178,6 +178,15 @@ class AdaptivePolicy:
             self._count_strangers(facts, answer, book)
         return self._judge(facts, answers, book)
 
+    def is_open(self, facts: AccountFacts, kind: RequestKind) -> bool:
+        """In question is only whether submits and polls share a pool: prices are asked rarely."""
+        return (
+            self.mode == "auto"
+            and kind in {RequestKind.SUBMIT, RequestKind.POLL}
+            and facts.pair(RequestKind.SUBMIT, RequestKind.POLL).relation is Relation.UNKNOWN
+            and facts.plan is not Plan.BASIC
+        )
+
     # Pools. -------------------------------------------------------------------------------------
 
     def _limits(self, facts: AccountFacts) -> dict[RequestKind, int]:
@@ -216,12 +225,7 @@ class AdaptivePolicy:
         Requests that are all under way at the same time prove nothing. Spreading costs a few
         seconds once, no throughput: places become free again as far apart as they were taken.
         """
-        is_open = (
-            self.mode == "auto"
-            and facts.pair(RequestKind.SUBMIT, RequestKind.POLL).relation is Relation.UNKNOWN
-            and facts.plan is not Plan.BASIC
-        )
-        return self._rpm / _SPREAD_S if is_open else None
+        return self._rpm / _SPREAD_S if self.is_open(facts, RequestKind.POLL) else None
 
     def _may_test(self, kind: RequestKind, known: KindFacts, now: Moment) -> bool:
         """Whether a daily rest that an earlier run met may be tried once."""

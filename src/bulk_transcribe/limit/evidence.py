@@ -1,13 +1,15 @@
 """Do two kinds of request draw on one pool of the service? Pure findings from what it said.
 
 Every answer says how many requests are left in the pool that it was counted in. An answer with
-"all but this one" (299 of 300) opens a clean window: for 60 s from the moment its request was
-sent, nothing that was counted before can matter and nothing can be given back, neither in a fixed
-window nor in a sliding one. In a clean window that one kind, the witness, opened:
+"all but this one" (299 of 300) opens a clean window of its pool: for 60 s from the moment its
+request was sent, nothing that was counted before can matter and nothing can be given back, neither
+in a fixed window nor in a sliding one. What a later answer of one kind, the witness, says in there:
 
-- If the other kind drew on the same pool, at least our own requests of both kinds would be used
-  up. Others who use the account can only add to that. Fewer used up: **independent** pools.
-- More used up than our requests of the witness explain: a **shared** pool.
+- If both kinds drew on one pool, whichever of them opened the window, at least our own requests of
+  both kinds would be used up. Others who use the account can only add to that. Fewer used up:
+  **independent** pools. So the second look at a job may prove it, some seconds after the start.
+- In a window that the witness itself opened, more used up than our requests of the witness
+  explain: a **shared** pool.
 
 Requests whose place in the order is not certain (they were under way at the same time) count for
 neither side, and a few missing ones prove nothing.
@@ -24,6 +26,8 @@ from bulk_transcribe.limit.facts import Relation
 ENOUGH = 5
 #: So many answers of the witness must agree.
 _VOICES = 2
+#: A service that keeps its windows in whole seconds may end them so much early.
+_SLACK_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ def _hear(
     others = [permit for permit in permits if permit.kind is suspect]
     if len(others) < ENOUGH:
         return UNDECIDED
-    openers = [permit for permit in own if _used(permit) == 1 and permit.is_counted]
+    openers = [permit for permit in (*others, *own) if _used(permit) == 1 and permit.is_counted]
     for opener in reversed(openers):
         voices = _CleanWindow(opener, own, others, window_s).latest(_VOICES)
         for relation in (Relation.INDEPENDENT, Relation.SHARED):
@@ -94,7 +98,7 @@ class _CleanWindow:
     ) -> None:
         self._opener = opener
         self._opened_s = _end_s(opener)
-        self._closes_s = opener.granted_s + window_s
+        self._closes_s = opener.granted_s + window_s - _SLACK_S
         self._own = own
         self._others = others
 
@@ -116,7 +120,7 @@ class _CleanWindow:
         own_surely = 2 + sum(self._surely_before(permit, heard) for permit in self._own)
         own_perhaps = 2 + sum(self._perhaps_before(permit, heard) for permit in self._own)
         others = sum(self._surely_before(permit, heard) for permit in self._others)
-        missing = own_surely + others - used
+        missing = own_surely + others - used  # the opener is among the two, whatever its kind
         suspects = f"{others} {self._others[0].kind.value} requests"
         if others >= ENOUGH and missing >= ENOUGH:
             return Finding(
@@ -124,7 +128,8 @@ class _CleanWindow:
                 why=f"{suspects} left the {heard.kind.value} limit untouched "
                 f"({used} of {heard.limit} used)",
             )
-        if others >= ENOUGH and used - own_perhaps >= ENOUGH:
+        is_own_window = self._opener.kind is heard.kind
+        if is_own_window and others >= ENOUGH and used - own_perhaps >= ENOUGH:
             return Finding(
                 relation=Relation.SHARED,
                 why=f"{suspects} used up the {heard.kind.value} limit, too "

@@ -177,6 +177,7 @@ class DistributedRateLimiter:
             daily_limit=known.daily_limit,
             daily_remaining=0 if closed and closed.is_daily else known.daily_left,
             daily_reset_s=closed.until_s if closed and closed.is_daily else None,
+            is_telling=self._policy.is_open(facts, kind),
         )
 
     def belief(self) -> LimiterBelief:

@@ -27,6 +27,9 @@ class Policy(Protocol):
     def limits(self, kind: RequestKind) -> bool:
         """Whether there is any limit on this kind."""
 
+    def is_open(self, facts: AccountFacts, kind: RequestKind) -> bool:
+        """Whether answers of this kind would tell which limits it shares with others."""
+
     def rules(
         self, facts: AccountFacts, in_flight: Mapping[RequestKind, int], now: Moment
     ) -> Rules:
@@ -64,6 +67,10 @@ class FixedPolicy:
     def why(self, facts: AccountFacts) -> tuple[str, ...]:
         del facts
         return ()
+
+    def is_open(self, facts: AccountFacts, kind: RequestKind) -> bool:
+        del facts, kind
+        return False
 
     def rules(
         self, facts: AccountFacts, in_flight: Mapping[RequestKind, int], now: Moment

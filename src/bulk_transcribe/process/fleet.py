@@ -14,6 +14,7 @@ _REFRESH_S = 1.0  # the load is worked out at most this often, for all jobs toge
 _OWN_EXTRA_S = 3.0  # permits count from being granted until a window after their answer
 _SAME_POOL = 0.1  # two pools whose use differs by less than this share of the limit may be one
 _DRAIN_S = 10.0  # a queue for permits is drained within this time before anyone looks more often
+_WITNESSES = 3  # two answers must agree, and one may be lost
 _SCOUTS_AT_FIRST, _ONE_IN_AT_FIRST, _ONE_IN_LATER = 16, 3, 32
 
 
@@ -39,6 +40,7 @@ class Fleet:
         self._expected_s = 0.0  # sums over the jobs in flight
         self._spread = 0.0
         self._entered = 0
+        self._witnesses = 0
         self._starts_s: deque[float] = deque()  # clock readings within the window
         self._looks_s: deque[float] = deque()
         self._aim: Aim | None = None
@@ -66,6 +68,22 @@ class Fleet:
             number, self._entered = self._entered, self._entered + 1
         early = _SCOUTS_AT_FIRST * _ONE_IN_AT_FIRST
         return number % (_ONE_IN_AT_FIRST if number < early else _ONE_IN_LATER) == 0
+
+    def calls_witness(self) -> bool:
+        """Whether a job that enters now is to be looked at soon after it began.
+
+        Not for its own sake: it tells whether looks draw on the same limit as submits, which would
+        else come out when the first jobs are done, and by then submits may have used the limit up.
+        Only a few of a run.
+        """
+        if self._witnesses >= _WITNESSES:  # read without the lock: it never shrinks
+            return False
+        is_telling = self._limiter.capacity(RequestKind.POLL).is_telling
+        with self._lock:
+            if not is_telling or self._witnesses >= _WITNESSES:
+                return False
+            self._witnesses += 1
+            return True
 
     def leave(self, expected_s: float, spread: float) -> None:
         """A job is no longer in flight. Give the figures that it entered with."""

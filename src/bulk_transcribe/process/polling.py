@@ -38,6 +38,7 @@ UNKNOWN_JOB_CODES = frozenset({"job_not_found", "not_found", "unknown_job"})
 _RESUMED_GRACE_S = 60.0  # nor, however old, before it was watched for this long
 _UNKNOWN_GRACE_S = 120.0  # the service may not know a job for this long
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 1.0, 30.0
+WITNESS_AGE_S = 5.0  # of the first jobs' looks that tell which limits looks draw on
 _FRESH_S = 5.0  # a job accepted longer ago was taken up again, not submitted now
 _OVERDUE = 0.995  # progress is not asked of jobs that should be done with this probability
 _SCOUT_SPACING = 1.2  # a scout's first look comes when it is done with 29 %
@@ -154,6 +155,7 @@ class AimedJobWatcher:
             is_due_at_once=accepted_at is None,
         )
         job.is_scout = self._fleet.enter(job.expected_s, job.spread, is_fresh=job.is_fresh)
+        job.is_witness = job.is_fresh and self._fleet.calls_witness()
         return job
 
     def _sleep_until_due(self, job: "_Job") -> None:
@@ -185,6 +187,8 @@ class AimedJobWatcher:
         )
         if self._hints.are_reliable:  # it will be told of: until it is overdue nobody need look
             due_s = max(due_s, self._model.predict(job.duration_s).quantile_s(_OVERDUE))
+        if job.is_witness and job.sent_age_s < 0:
+            due_s = min(due_s, WITNESS_AGE_S)
         return max(due_s, job.not_before_age_s)
 
     def _belief(self, job: "_Job") -> EndBelief:
@@ -324,6 +328,7 @@ class _Job:
     is_due_at_once: bool
     is_scout: bool = False
     is_hinted: bool = False  # somebody says that it has ended, and it was not looked at since
+    is_witness: bool = False
     not_done_age_s: float = 0.0  # last known to run
     sent_age_s: float = -math.inf  # last look
     not_before_age_s: float = 0.0  # after a failed look

@@ -76,6 +76,7 @@ class SimulatorConfig:
         pools: Premium: one "shared" pool, or "independent" ones for each endpoint.
         polls: Premium: status calls "inside" the shared pool, or "outside" in one of their own.
         headers_on_success: X-RateLimit headers on every limited answer, not only on refusals.
+        names_pools: X-RateLimit-Source among them: the name of the pool.
         daily_reset: A day's window is "rolling" from its first request, or ends at "midnight" UTC.
         latency: Job time. "brief": 15 s and 8 s for each minute of video, at most 300 s, give or
             take 15 %. "field": 2 to 20 s in the queue, 5 s, and 0.02 to 0.07 of the length.
@@ -122,6 +123,7 @@ class SimulatorConfig:
     pools: Pools = "shared"
     polls: Polls = "inside"
     headers_on_success: bool = True
+    names_pools: bool = True
     daily_reset: DailyReset = "rolling"
     latency: Latency = "brief"
     progress: ProgressStyle = "gradual"

@@ -43,12 +43,19 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, minute: Window, daily: Window | None, *, now: Callable[[], datetime]
+        self,
+        name: str,
+        minute: Window,
+        daily: Window | None,
+        *,
+        is_named: bool,
+        now: Callable[[], datetime],
     ) -> None:
         self.name = name
         self.limit_rpm = minute.limit
         self._minute = minute
         self._daily = daily
+        self._is_named = is_named
         self._now = now
 
     def admit(self, now_s: float) -> Verdict:
@@ -67,8 +74,9 @@ class Pool:
         found = {
             "X-RateLimit-Limit": str(self._minute.limit),
             "X-RateLimit-Remaining": str(self._minute.left(now_s)),
-            "X-RateLimit-Source": self.name,
         }
+        if self._is_named:
+            found["X-RateLimit-Source"] = self.name
         if self._daily is not None:
             found["X-RateLimit-Daily-Limit"] = str(self._daily.limit)
             found["X-RateLimit-Daily-Remaining"] = str(self._daily.left(now_s))
@@ -113,7 +121,13 @@ class Account:
         else:
             per_min, per_day = self._config.rate_limit_rpm, self._config.daily_limit or 0
         daily = FixedWindow(per_day, self._day_left_s) if per_day else None
-        return Pool(name, self._minute(per_min), daily, now=self._clock.now)
+        return Pool(
+            name,
+            self._minute(per_min),
+            daily,
+            is_named=self._config.names_pools,
+            now=self._clock.now,
+        )
 
     def _minute(self, limit: int) -> Window:
         if self._config.window == "sliding":

@@ -1,5 +1,7 @@
 """The limiter that learns, against a service with its own count."""
 
+import heapq
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -86,6 +88,121 @@ def test_auto_finds_out_independent_pools_within_a_minute_and_without_a_refusal(
         client.send(POLL)
     assert clock.now_s() == began_s, "600 requests a minute are allowed, so they go"
     assert service.refused == 0
+
+
+class Crowd:
+    """900 videos, submitted as fast as the limit allows, each looked at when it is likely done.
+
+    The first three are looked at after five seconds, too, as `AimedJobWatcher` does while a look
+    would tell. Answers take 0.2 to 3 s and overtake each other. Strangers send so many requests
+    for each of ours.
+    """
+
+    def __init__(self, service: Service, *, strangers: float = 0.0, seed: int = 0) -> None:
+        self.limiter, _, self.clock = setup(service)
+        self._service, self._strangers = service, strangers
+        self._chance = random.Random(seed)
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = 0
+        self._looks, self._to_submit = 0, 900
+
+    def apart_after_s(self) -> float | None:
+        """After how many seconds submits and polls were held apart; None: never."""
+        began_s = self.clock.now_s()
+        while self._to_submit or self._events or self._looks:
+            self._step()
+            if "poll+price+submit" not in pools_of(self.limiter):
+                return self.clock.now_s() - began_s
+        return None
+
+    def _step(self) -> None:
+        next_s = self._events[0][0] if self._events else math.inf
+        if next_s <= self.clock.now_s():
+            heapq.heappop(self._events)[2]()
+        elif self._looks and self.limiter.get_remaining_capacity(POLL):
+            self._looks -= 1
+            self._send(POLL)
+        elif self._to_submit and self.limiter.get_remaining_capacity(SUBMIT):
+            self._submit()
+        else:
+            self.clock.advance(min(1.0, next_s - self.clock.now_s()))
+
+    def _submit(self) -> None:
+        due_s = [self._chance.uniform(20, 260)]
+        if self._to_submit > 897 and self.limiter.capacity(POLL).is_telling:
+            due_s.append(5.0)
+        self._to_submit -= 1
+
+        def accepted() -> None:
+            for after_s in due_s:
+                self._later(after_s, self._is_due)
+
+        self._send(SUBMIT, accepted)
+
+    def _is_due(self) -> None:
+        self._looks += 1
+
+    def _send(self, kind: RequestKind, done: Callable[[], None] = lambda: None) -> None:
+        permit = self.limiter.acquire(kind)
+
+        def arrive() -> None:
+            status, headers = self._service.request(kind, self.clock.now_s())
+
+            def answer() -> None:
+                permit.answered(status, headers)
+                done()
+
+            self._later(self._chance.uniform(0.1, 1.5), answer)
+
+        self._later(self._chance.uniform(0.1, 1.5), arrive)
+        if self._chance.random() < self._strangers:
+            other = self._chance.choice((SUBMIT, POLL))
+            self._later(
+                self._chance.uniform(0.1, 1.5),
+                lambda: self._service.request(other, self.clock.now_s()),
+            )
+
+    def _later(self, after_s: float, what: Callable[[], object]) -> None:
+        self._number += 1
+        heapq.heappush(self._events, (self.clock.now_s() + after_s, self._number, what))
+
+
+@pytest.mark.parametrize("is_sliding", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_that_uses_the_limit_up_at_once_finds_out_in_seconds_by_numbers_alone(
+    *, is_sliding: bool, seed: int
+) -> None:
+    service = independent(is_sliding=is_sliding)
+    after_s = Crowd(service, seed=seed).apart_after_s()
+    assert after_s is not None
+    assert after_s < 15
+    assert service.refused == 0
+
+
+@pytest.mark.parametrize("is_sliding", [False, True])
+@pytest.mark.parametrize("strangers", [0.0, 0.3])
+def test_a_crowd_in_one_pool_is_never_told_that_there_are_two(
+    *, is_sliding: bool, strangers: float
+) -> None:
+    for seed in range(2):
+        service = shared(is_sliding=is_sliding)
+        assert Crowd(service, strangers=strangers, seed=seed).apart_after_s() is None
+        assert strangers or service.refused == 0
+
+
+def test_only_submits_and_polls_tell_and_only_while_it_is_open() -> None:
+    service = independent()
+    limiter, client, clock = setup(service)
+    assert [limiter.capacity(kind).is_telling for kind in (SUBMIT, POLL, PRICE)] == [
+        True,
+        True,
+        False,
+    ]
+    limiter.switch_mode("conservative")
+    assert not limiter.capacity(POLL).is_telling
+    limiter.switch_mode("auto")
+    alternate(client, clock, 100)
+    assert not limiter.capacity(POLL).is_telling
 
 
 @pytest.mark.parametrize("is_sliding", [False, True])

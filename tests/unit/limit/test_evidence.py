@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_transcribe.core.permit import BookedPermit
+from bulk_transcribe.core.request import RequestKind
 from bulk_transcribe.limit.evidence import judge_counts, judge_sources
 from bulk_transcribe.limit.facts import Relation
 from tests.unit.limit.service import POLL, SUBMIT, Service, independent, shared
@@ -68,7 +69,7 @@ def run(service: Service, plan: Traffic) -> list[BookedPermit]:
     return sorted(permits, key=lambda permit: permit.granted_s)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(plan=traffic, is_sliding=st.booleans(), limit=st.integers(20, 400))
 def test_one_pool_is_never_taken_for_two(*, plan: Traffic, is_sliding: bool, limit: int) -> None:
     permits = run(shared(limit, is_sliding=is_sliding), plan)
@@ -108,12 +109,10 @@ def test_ordinary_traffic_tells_within_half_a_minute(*, is_sliding: bool, strang
         assert finding.relation is Relation.SHARED
 
 
-def test_a_window_that_ended_in_between_proves_nothing() -> None:
-    """The trap: after the window ends the numbers look as if the other kind had cost nothing."""
-    service, permits = shared(), []
-    plan = [(1_000.0, SUBMIT)] + [(1_030.0 + n, POLL) for n in range(20)]
-    plan += [(1_061.0, SUBMIT), (1_062.0, SUBMIT)]
-    for number, (at_s, kind) in enumerate(plan):
+def at(moments: list[tuple[float, RequestKind]], service: Service) -> list[BookedPermit]:
+    """What our book holds after requests that were each under way for a fifth of a second."""
+    permits = []
+    for number, (at_s, kind) in enumerate(moments):
         _, headers = service.request(kind, at_s)
         permits.append(
             BookedPermit(
@@ -126,6 +125,36 @@ def test_a_window_that_ended_in_between_proves_nothing() -> None:
                 remaining=int(headers["x-ratelimit-remaining"]),
             )
         )
+    return permits
+
+
+@pytest.mark.parametrize("is_sliding", [False, True])
+def test_the_second_look_tells_though_no_submit_follows(*, is_sliding: bool) -> None:
+    """A crowd of submits uses the limit up at once: none of their answers can bear witness."""
+    submits = [(1_000.0 + n / 20, SUBMIT) for n in range(100)]
+    looks = [(1_006.0, POLL), (1_007.0, POLL)]
+    apart = at(submits + looks, independent(is_sliding=is_sliding))
+    assert judge_counts(apart[:-1], SUBMIT, POLL, window_s=60.0).relation is Relation.UNKNOWN
+    assert judge_counts(apart, SUBMIT, POLL, window_s=60.0).relation is Relation.INDEPENDENT
+    together = at(submits + looks, shared(is_sliding=is_sliding))
+    assert judge_counts(together, SUBMIT, POLL, window_s=60.0).relation is Relation.UNKNOWN
+
+
+def test_a_window_kept_in_whole_seconds_may_end_early_and_proves_nothing_then() -> None:
+    """A window of 59.5 s: at its end a shared pool says "all but two" although 20 were sent."""
+    service = shared()
+    service.pools[SUBMIT].window_s = 59.5
+    submits = [(1_000.0 + n, SUBMIT) for n in range(20)]
+    permits = at([*submits, (1_059.6, POLL), (1_059.7, POLL)], service)
+    assert permits[-1].remaining == 298
+    assert judge_counts(permits, SUBMIT, POLL, window_s=60.0).relation is Relation.UNKNOWN
+
+
+def test_a_window_that_ended_in_between_proves_nothing() -> None:
+    """The trap: after the window ends the numbers look as if the other kind had cost nothing."""
+    plan = [(1_000.0, SUBMIT)] + [(1_030.0 + n, POLL) for n in range(20)]
+    plan += [(1_061.0, SUBMIT), (1_062.0, SUBMIT)]
+    permits = at(plan, shared())
     assert permits[-1].remaining == 298  # of 23 requests it counts two
     assert judge_counts(permits, SUBMIT, POLL, window_s=60.0).relation is Relation.UNKNOWN
 

@@ -26,7 +26,7 @@ from bulk_transcribe.errors import (
     StoppedError,
 )
 from bulk_transcribe.process.hints import NoHints
-from bulk_transcribe.process.polling import AimedJobWatcher
+from bulk_transcribe.process.polling import WITNESS_AGE_S, AimedJobWatcher
 from bulk_transcribe.testing import FakeClock
 
 RUNNING, DONE, FAILED = JobState.RUNNING, JobState.DONE, JobState.FAILED
@@ -41,6 +41,7 @@ class Limits:
     daily: int | None = None
     daily_submits: int | None = None
     asked: int = 0
+    is_telling: bool = False
 
     def permit(
         self, kind: RequestKind, ticket: Ticket | None = None, /
@@ -57,6 +58,7 @@ class Limits:
             used=self.used,
             remaining=(limit or 0) - self.used,
             daily_remaining=daily,
+            is_telling=self.is_telling,
         )
 
 
@@ -301,7 +303,7 @@ def test_a_stuck_job_is_looked_at_ever_more_seldom_and_given_up_but_not_before_i
 
 def test_a_long_video_gets_five_times_its_expected_time() -> None:
     room = Room()
-    expected_s = room.model.expected_s(7200.0)
+    expected_s = room.model.predict(7200.0).mean_s
     service = Service(room.clock, 1e9)
     with pytest.raises(GaveUpError):
         room.watch(service, duration_s=7200.0)
@@ -554,3 +556,21 @@ def test_a_hint_does_not_shorten_the_wait_that_the_service_asked_for() -> None:
     service = Service(room.clock, 95.0, failures={1: busy})
     room.watch(service)
     assert service.looks_s[1] >= service.looks_s[0] + 600.0
+
+
+def test_the_first_jobs_are_looked_at_soon_where_that_tells_which_limits_there_are() -> None:
+    room = Room(Limits(is_telling=True))
+    first_looks_s = []
+    for number in range(5):
+        service = Service(room.clock, 900.0)
+        room.watch(service, duration_s=7200.0, name=str(number))
+        first_looks_s.append(service.looks_s[0])
+    assert first_looks_s[:3] == pytest.approx([WITNESS_AGE_S] * 3, abs=0.1)
+    assert min(first_looks_s[3:]) > 20
+
+
+def test_a_job_of_an_earlier_run_is_no_witness() -> None:
+    room = Room(Limits(is_telling=True))
+    service = Service(room.clock, 900.0, accepted_ago_s=30.0)
+    room.watch(service, duration_s=7200.0)
+    assert service.looks_s[0] > 40

@@ -34,6 +34,13 @@ def test_the_numbers_may_be_missing_on_success_but_not_on_a_refusal() -> None:
     assert _poll(asker).headers["x-ratelimit-limit"] == "1"
 
 
+def test_the_pools_may_have_no_names() -> None:
+    asker = Asker(names_pools=False)
+    headers = _poll(asker).headers
+    assert headers["x-ratelimit-remaining"] == "299"
+    assert "x-ratelimit-source" not in headers
+
+
 def test_a_refusal_says_for_how_long_and_is_not_counted() -> None:
     asker = Asker(rate_limit_rpm=2)
     _poll(asker)
