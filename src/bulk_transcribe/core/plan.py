@@ -69,12 +69,6 @@ class PriceCurve:
         """Whether all quotes are on the line, but for their last digit."""
         return all(abs(self._on_line(at_s) - usd) <= _OFF_LINE for at_s, usd in self.quotes)
 
-    def price_usd(self, duration_s: float, *, videos: int = 1) -> Decimal:
-        """By the line, the price of so many videos, `duration_s` together; of none it is 0."""
-        if not videos:
-            return Decimal(0)
-        return self.base_usd * videos + self.per_second_usd * _exact(duration_s)
-
     def likely_usd(self, duration_s: float) -> Decimal:
         """What the service would quote for one video."""
         if self.is_line:

@@ -1,11 +1,10 @@
 """The plan of a batch: the videos in order, and what is known of time and cost beforehand."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cached_property
-from types import MappingProxyType
 from typing import Final
 
 from bulk_transcribe.core.jobtime import estimate_processing_time_s
@@ -18,7 +17,7 @@ from bulk_transcribe.core.plan import (
     PriceCurve,
     Range,
 )
-from bulk_transcribe.core.video import VideoItem, VideoMetadata
+from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import ConfigError
 from bulk_transcribe.plan.bill import Answers, affordable, bill, free_share
 from bulk_transcribe.plan.estimate import (
@@ -40,7 +39,6 @@ _CAPTIONS_S: Final = 3.0
 _LOOKS_PER_S: Final = 0.5
 #: Nor more often than this, however long it takes.
 _MOST_LOOKS: Final = 100.0
-_NO_FACTS: Final[Mapping[str, VideoMetadata]] = MappingProxyType({})
 _ALL_OR_NONE: Final = Range(0.0, 1.0)
 _NOBODY_ASKED: Final = Answers(asked=0, without=0)
 
@@ -52,7 +50,6 @@ def make_plan(  # noqa: PLR0913 -- each a fact of its own, by name
     slots: Slots,
     rate_limit_rpm: int,
     known_ids: Collection[str] = (),
-    metadata: Mapping[str, VideoMetadata] = _NO_FACTS,
     price: PriceCurve | None = None,
     balance_usd: Decimal | None = None,
     max_cost_usd: Decimal | None = None,
@@ -72,7 +69,6 @@ def make_plan(  # noqa: PLR0913 -- each a fact of its own, by name
         slots: Videos in flight at once, or "auto".
         rate_limit_rpm: Requests a minute that the paid service allows.
         known_ids: Videos whose transcripts we have: free, and done at once.
-        metadata: Facts by video id; they fill in what an item lacks.
         price: What the paid service charges, if known.
         balance_usd: The account's balance, if known.
         max_cost_usd: What the user allows it to cost, if there is a limit.
@@ -88,7 +84,6 @@ def make_plan(  # noqa: PLR0913 -- each a fact of its own, by name
     """
     if min(rate_limit_rpm, captions_rpm) < 1 or (slots != "auto" and slots < 1):
         raise ConfigError("A plan needs at least one slot and one request a minute.")
-    items = [_with_facts(item, metadata.get(item.video_id)) for item in items]
     known = frozenset(known_ids)
     to_do = [item for item in items if item.video_id not in known]
     groups = _Groups.of(to_do, sources, probe, frozenset(unpaid_ids))
@@ -126,17 +121,6 @@ def make_plan(  # noqa: PLR0913 -- each a fact of its own, by name
         ),
     )
     return BatchPlan(items=in_order(items, order), order=order, forecast=forecast)
-
-
-def _with_facts(item: VideoItem, facts: VideoMetadata | None) -> VideoItem:
-    if facts is None:
-        return item
-    return replace(
-        item,
-        title=item.title or facts.title,
-        channel=item.channel or facts.channel,
-        duration_s=item.duration_s if has_known_duration(item) else facts.duration_s,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bulk_transcribe.core.order import Order
 from bulk_transcribe.core.plan import BatchPlan, CaptionProbe, PriceCurve, Range
-from bulk_transcribe.core.video import VideoItem, VideoMetadata
+from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import ConfigError
 from bulk_transcribe.plan.estimate import Slots
 from bulk_transcribe.plan.plan import make_plan
@@ -92,19 +92,6 @@ def test_an_unknown_length_counts_as_the_mean_in_material_and_cost() -> None:
     # 0.006 + 0.008, and the third is one of the two kinds
     assert forecast.cost_usd == around("0.02", "0.022", videos=2)
     assert plan(videos(None)).forecast.material_s == 300
-
-
-def test_metadata_fills_in_what_an_item_lacks() -> None:
-    facts = VideoMetadata(video_id="vid00000000", title="Title", duration_s=120.0)
-    made = make_plan(
-        videos(None, 60),
-        order=Order.LONGEST_FIRST,
-        slots=1,
-        rate_limit_rpm=300,
-        metadata={facts.video_id: facts},
-    )
-    assert [(item.title, item.duration_s) for item in made.items] == [("Title", 120), (None, 60)]
-    assert made.forecast.unknown_duration == 0
 
 
 def test_captions_alone_cost_nothing_and_deapi_alone_has_one_cost() -> None:
