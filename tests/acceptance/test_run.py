@@ -106,6 +106,28 @@ def test_one_ctrl_c_finishes_what_is_in_flight_and_resume_does_the_rest(
     assert {len(ids) for ids in simulated.ledger()["submits"].values()} == {1}
 
 
+@pytest.mark.parametrize("then", ["resume", "stop"])
+def test_a_run_is_paused_and_steered_from_another_terminal(
+    then: str, simulated_command: tuple[Command, Simulated]
+) -> None:
+    command, simulated = simulated_command
+    file = _write_links(command.folder)
+    process = command.start("run", file, "--sources", "deapi", "-j", "2", "--json")
+    _wait(lambda: simulated.ledger()["submits"], process)
+    assert command("pause", "--json").json["wish"] == "pause"
+    _wait(lambda: command("status", "--json").json["status"] == "paused", process)
+    assert command(then, "--json").json["wish"] == then
+    out, err = process.communicate(timeout=50)
+
+    assert process.returncode == (0 if then == "resume" else 130), err
+    done = json.loads(out.strip().splitlines()[-1])["done"]
+    assert done == 12 if then == "resume" else 1 <= done < 12
+    nobody = command("stop")
+    assert nobody.code == 2
+    assert "Nobody works on" in nobody.err
+    assert {len(ids) for ids in simulated.ledger()["submits"].values()} == {1}
+
+
 def test_two_ctrl_c_leave_at_once_and_what_was_paid_is_fetched_by_resume(
     simulated_command: tuple[Command, Simulated],
 ) -> None:

@@ -2,21 +2,21 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, TextIO
 
 from bulk_transcribe.app.engine import Engine
-from bulk_transcribe.app.files import Written, write_files
+from bulk_transcribe.app.files import NoFiles, Written, restore_files, write_files
 from bulk_transcribe.app.intake import Gathered, InputRequest, Intake, Progress, silent
 from bulk_transcribe.app.limits import Limits
-from bulk_transcribe.app.parts import Clients, RequestFan
+from bulk_transcribe.app.parts import Clients, RequestFan, Steered
 from bulk_transcribe.app.quotes import Quotes
 from bulk_transcribe.app.reclaim import Reclaim, Stores
 from bulk_transcribe.app.settling import Account, Settled, Settling
-from bulk_transcribe.app.workbench import Shared, key_of
+from bulk_transcribe.app.workbench import Shared, Workbench, key_of
 from bulk_transcribe.clients.captions import YouTubeCaptions
 from bulk_transcribe.clients.deapi import DeapiClient
 from bulk_transcribe.clients.youtube_data import YouTubeDataClient
@@ -30,9 +30,10 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.transcript import ContentKey
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import BulkTranscribeError, ConfigError, InputError
+from bulk_transcribe.limit import LimiterBelief
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.save.balances import Balances
-from bulk_transcribe.save.database import open_database
+from bulk_transcribe.save.database import Database, open_database
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
 from bulk_transcribe.save.receipts import Receipts
@@ -353,6 +354,84 @@ class App:
             belief=self._limits.belief,
         )
         return Engine(shared, session, plan, refresh=refresh)
+
+    @contextmanager
+    def workbench(
+        self, session: Session, settings: Settings, control: RunControl, to_come: Callable[[], int]
+    ) -> Iterator[Workbench]:
+        """What takes the videos of one of several sessions through their steps; no files.
+
+        Args:
+            session: Whose videos.
+            settings: Those of the session.
+            control: Its pause and stop.
+            to_come: Videos that wait for a slot.
+        """
+        requests = RequestFan()
+        limiter = Steered(self._limits.limiter, control)
+        clients = Clients(settings, limiter=limiter, log=requests, clock=self._clock)
+        with closing(clients):
+            shared = Shared(
+                settings=settings,
+                clock=self._clock,
+                control=control,
+                database=self._database,
+                clients=clients,
+                limiter=limiter,
+                requests=requests,
+                quotes=Quotes(
+                    clients.deapi,
+                    sleep_s=control.sleep_s,
+                    to_the_end=settings.max_cost_usd is not None,
+                ),
+                account=Account(
+                    clients.deapi, Balances(self._database, self._clock, self._limits.account)
+                ),
+                belief=self._limits.belief,
+            )
+            with closing(
+                Workbench(shared, session, slots=1, to_come=to_come, exporter=NoFiles())
+            ) as bench:
+                yield bench
+
+    @property
+    def database(self) -> Database:
+        """The store."""
+        return self._database
+
+    @property
+    def clock(self) -> Clock:
+        """The time of everyone who shares the store."""
+        return self._clock
+
+    @property
+    def account(self) -> str:
+        """A name for the paid account that tells nothing of its key; "" without a key."""
+        return self._limits.account if self.deapi is not None else ""
+
+    def belief(self) -> LimiterBelief | None:
+        """What is believed of the paid account's limits; None without a key."""
+        return self._limits.belief() if self.deapi is not None else None
+
+    def plan_left(self, session_id: str) -> BatchPlan:
+        """The videos of a session that are not final, in the order of work; nobody is asked."""
+        left = [stage for stage in Stage if stage not in FINAL_STAGES]
+        items = tuple(self.sessions.open_session(session_id).items(stages=left))
+        return self._intake.plan(items, self._keys, quote=False)
+
+    def restore(self, session_id: str) -> int:
+        """Write the files of finished videos that are not in the folder yet; how many videos.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        session = self.sessions.open_session(session_id)
+        return restore_files(session, self._store, self._prepared_exporter(session)).videos
+
+    def write_lists(self, session_id: str) -> None:
+        """Leave manifest and table of a session in its folder."""
+        session = self.sessions.open_session(session_id)
+        write_session_files(session, self._exporter_of(session).out_dir)
 
     def _keep_limit(self, session: Session) -> None:
         """A cost limit that was changed or lifted for this run holds for the next one, too."""

@@ -20,6 +20,7 @@ from bulk_transcribe.errors import BulkTranscribeError, StopBatchError
 from bulk_transcribe.monitor.snapshot import Snapshot
 from bulk_transcribe.process.processor import BatchPorts, ParallelVideoProcessor
 from bulk_transcribe.process.steering import Steering
+from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.export.session_files import write_session_files
 from bulk_transcribe.save.pulses import Pulses
 from bulk_transcribe.save.receipts import Receipts
@@ -63,12 +64,14 @@ class Engine:
         self._plan = plan
         self._pulses = Pulses(shared.database, session.session_id)
         self._belief = shared.belief
+        self._exporter = FileExporter(settings.out, settings.formats, clock=clock)
         slots = settings.parallel.slots
         self._bench = bench = Workbench(
             shared,
             session,
             slots=1 if slots == "auto" else slots,
             to_come=lambda: self._processor.to_come,
+            exporter=self._exporter,
             refresh=refresh,
         )
         self.monitor = bench.monitor
@@ -127,10 +130,10 @@ class Engine:
         """Work the session to its end, and leave its lists; how it ended."""
         bench = self._bench
         try:
-            bench.exporter.prepare()
+            self._exporter.prepare()
             bench.ledger.settle_orphans()
             plan = self._plan(self)
-            restored = restore_files(self._session, bench.store, bench.exporter)
+            restored = restore_files(self._session, bench.store, self._exporter)
         finally:
             bench.journal.flush()  # requests for list and plan, even where the run cannot begin
         self._show(plan)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bulk_transcribe.core.stage import Stage, VideoState
+from bulk_transcribe.core.transcript import Transcript
 from bulk_transcribe.core.video import VideoItem, VideoMetadata
 from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.session import Session
@@ -25,6 +26,16 @@ class Written:
     folder: Path
     videos: int = 0
     without_transcript: int = 0
+
+
+class NoFiles:
+    """An `Exporter` of a worker: the transcript is in the store, and whoever watches writes it."""
+
+    def write(
+        self, item: VideoItem, metadata: VideoMetadata | None, transcript: Transcript
+    ) -> tuple[Path, ...]:
+        del item, metadata, transcript
+        return ()
 
 
 def write_files(session: Session, store: Transcripts, exporter: FileExporter) -> Written:

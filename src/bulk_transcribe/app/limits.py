@@ -1,6 +1,7 @@
 """The budgets of a process: the paid account's, shared through the store, and YouTube's."""
 
 import hashlib
+import socket
 from contextlib import ExitStack
 from typing import Any, Final, Self
 
@@ -22,6 +23,8 @@ from bulk_transcribe.save.database import Database
 from bulk_transcribe.save.permits import DatabasePermitStore
 
 _PURPOSE: Final = b"bulk-transcribe rate limit of account "
+#: The store takes 120 characters, and the limiter adds its clock's speed.
+_HOST_CHARS: Final = 80
 _YOUTUBE: Final = frozenset({RequestKind.CAPTIONS, RequestKind.YT_DLP})
 
 
@@ -29,7 +32,7 @@ class Limits:
     """All limiters, closed together.
 
     YouTube counts by address, not by key: everything on this machine that asks it shares one
-    budget under one name.
+    budget, under a name of its own where several machines share the store.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Limits:
                 FixedPolicy({_YOUTUBE: RateLimit(settings.captions_rpm)}),
                 clock=clock,
                 store=store,
-                account="youtube",
+                account=youtube_name(socket.gethostname() if settings.database_url else ""),
                 control=control,
             )
         )
@@ -93,3 +96,8 @@ def account_name(base_url: str, api_key: str) -> str:
     digest = hashlib.blake2b(api_key.encode(), key=_PURPOSE, digest_size=16)
     digest.update(base_url.rstrip("/").encode())
     return f"deapi-{digest.hexdigest()}"
+
+
+def youtube_name(host: str) -> str:
+    """A name for what a machine may ask YouTube, cut to what the store takes; "": the only one."""
+    return f"youtube@{host[:_HOST_CHARS]}" if host else "youtube"

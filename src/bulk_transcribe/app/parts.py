@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Final
 
 from bulk_transcribe.clients.addresses import AddressGuard
@@ -15,6 +16,7 @@ from bulk_transcribe.clients.youtube_data import YouTubeDataClient
 from bulk_transcribe.clients.yt_dlp_client import YtDlpClient
 from bulk_transcribe.config import Settings
 from bulk_transcribe.core.clock import Clock
+from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.ports import Limiter, Permit, RequestLog
 from bulk_transcribe.core.request import Capacity, RequestKind, RequestRecord, Ticket
 
@@ -94,6 +96,25 @@ class ByService:
 
     def _of(self, kind: RequestKind) -> Limiter:
         return self._paid if kind in PAID_KINDS else self._youtube
+
+
+class Steered:
+    """A limiter whose waits also end with the halt of one session's control."""
+
+    def __init__(self, limiter: Limiter, control: RunControl) -> None:
+        self._limiter = limiter
+        self._control = control
+
+    def permit(
+        self,
+        kind: RequestKind,
+        ticket: Ticket = _NOBODY,
+        /,
+    ) -> AbstractContextManager[Permit]:
+        return self._limiter.permit(kind, replace(ticket, control=self._control))
+
+    def capacity(self, kind: RequestKind) -> Capacity:
+        return self._limiter.capacity(kind)
 
 
 class Clients:

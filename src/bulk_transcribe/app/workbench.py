@@ -18,7 +18,7 @@ from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.job import JobStatus, SubmissionState
 from bulk_transcribe.core.jobtime import JobTimeModel
 from bulk_transcribe.core.outcome import VideoResult
-from bulk_transcribe.core.ports import Limiter, Reporter
+from bulk_transcribe.core.ports import Exporter, Limiter, Reporter
 from bulk_transcribe.core.request import RequestKind, Ticket
 from bulk_transcribe.core.stage import Stage
 from bulk_transcribe.core.transcript import ContentKey
@@ -35,7 +35,6 @@ from bulk_transcribe.process.one_video import OneVideo, VideoTools
 from bulk_transcribe.process.polling import AimedJobWatcher
 from bulk_transcribe.save.budget import Budget
 from bulk_transcribe.save.database import Database
-from bulk_transcribe.save.export.exporter import FileExporter
 from bulk_transcribe.save.journal import Journal
 from bulk_transcribe.save.session import Session
 from bulk_transcribe.save.submissions import SubmissionLedger
@@ -81,6 +80,7 @@ class Workbench:
         session: Whose videos.
         slots: Videos at once, as far as known, for the forecast.
         to_come: Videos that will get a slot when one is free.
+        exporter: Writes the files.
         refresh: Ask the sources again even if the store knows a transcript.
 
     Raises:
@@ -94,6 +94,7 @@ class Workbench:
         *,
         slots: int,
         to_come: Callable[[], int],
+        exporter: Exporter,
         refresh: bool = False,
     ) -> None:
         settings, clock, control = shared.settings, shared.clock, shared.control
@@ -136,7 +137,7 @@ class Workbench:
             lambda: limiter.capacity(RequestKind.SUBMIT), looks_each=self._watcher.looks_each
         )
         self._rests = SourceRest(clock, control)
-        self.exporter = FileExporter(settings.out, settings.formats, clock=clock)
+        self._exporter = exporter
         self._chain = self._make_chain()
         self.process = self._one_video().process
 
@@ -203,7 +204,7 @@ class Workbench:
             VideoTools(
                 sources=self._chain,
                 store=self.store,
-                exporter=self.exporter,
+                exporter=self._exporter,
                 control=self._control,
                 clock=self._clock,
                 reporter=self._reporter,

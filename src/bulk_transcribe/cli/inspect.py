@@ -218,7 +218,10 @@ def _print_trouble(console: Console, states: list[VideoState]) -> None:
 
 def _print_next(console: Console, info: SessionInfo, *, can_retry: bool) -> None:
     totals = info.totals
-    if info.is_live:
+    if info.is_with_workers and info.is_live:
+        console.print("The workers have it in hand. Files are written where it is watched, or by:")
+        console.print(f"    bulk-transcribe export {info.session_id}")
+    elif info.is_live:
         console.print(f"A process ({info.engine_pid}) is working on it.")
     elif totals.queued + totals.active + totals.cancelled:
         console.print(f"Complete it with: bulk-transcribe resume {info.session_id}")

@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bulk_transcribe.cli import options
+from bulk_transcribe.config import Settings
 from bulk_transcribe.errors import (
     BulkTranscribeError,
     ConfigError,
@@ -142,6 +144,30 @@ def run(
     name: Annotated[
         str, typer.Option(help="A name for the session.", rich_help_panel="Output")
     ] = "",
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Give the videos to the workers, and watch.",
+            rich_help_panel="Cluster",
+        ),
+    ] = False,
+    priority: Annotated[
+        str,
+        typer.Option(
+            metavar="low|normal|high",
+            help="With --cluster: each word gets four times as much as the one before.",
+            rich_help_panel="Cluster",
+        ),
+    ] = "normal",
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch/--no-watch",
+            help="With --cluster: look on until the end, and write the files.",
+            rich_help_panel="Cluster",
+        ),
+    ] = True,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -171,7 +197,10 @@ def run(
         strict=strict,
     )
     look = work.Look(as_json=as_json, quiet=quiet)
-    raise typer.Exit(work.run(loaded.settings, request, look, name=name, refresh=refresh))
+    handed = work.Cluster(priority=priority, watch=watch) if cluster else None
+    raise typer.Exit(
+        work.run(loaded.settings, request, look, name=name, refresh=refresh, cluster=handed)
+    )
 
 
 @app.command(epilog="Example: bulk-transcribe plan playlist.csv -j 10")
@@ -303,6 +332,64 @@ def _continue(
     raise typer.Exit(
         work.resume(settings_with, session, look, failed_too=failed_too, in_doubt=in_doubt)
     )
+
+
+@app.command(epilog="Example: bulk-transcribe worker -j 20")
+def worker(
+    context: typer.Context,
+    slots: Annotated[
+        int, typer.Option("-j", "--concurrency", help="Videos in hand at once.", min=1, max=512)
+    ] = 10,
+) -> None:
+    """Work on the videos of `run --cluster`, from any machine, until told to leave."""
+    from bulk_transcribe.cli import steer
+
+    steer.need_cluster()
+    from bulk_transcribe.cli import cluster
+
+    def settings_with(stored: Mapping[str, object]) -> Settings:
+        return options.settings(context, **stored).settings
+
+    raise typer.Exit(cluster.worker(settings_with({}), settings_with, slots))
+
+
+@app.command(epilog="Example: bulk-transcribe workers")
+def workers(context: typer.Context, as_json: options.Json = False) -> None:
+    """List the workers: host, slots, what they do, and when they were heard of."""
+    from bulk_transcribe.cli import steer
+
+    steer.need_cluster()
+    from bulk_transcribe.cli import cluster
+
+    raise typer.Exit(cluster.workers(options.settings(context).settings, as_json=as_json))
+
+
+@app.command(epilog="Example: bulk-transcribe pause 20261124")
+def pause(
+    context: typer.Context, session: options.SessionId = None, as_json: options.Json = False
+) -> None:
+    """Start nothing new in a session that is at work, until `resume`."""
+    from bulk_transcribe.cli import steer
+    from bulk_transcribe.save.session import Wish
+
+    settings = options.settings(context).settings
+    raise typer.Exit(steer.wish(settings, session, Wish.PAUSE, as_json=as_json))
+
+
+@app.command(epilog="Example: bulk-transcribe stop 20261124 --now")
+def stop(
+    context: typer.Context,
+    session: options.SessionId = None,
+    now: Annotated[bool, typer.Option("--now", help="End what is in flight, too.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """End a session that is at work, when what is in flight has ended."""
+    from bulk_transcribe.cli import steer
+    from bulk_transcribe.save.session import Wish
+
+    settings = options.settings(context).settings
+    value = "now" if now else ""
+    raise typer.Exit(steer.wish(settings, session, Wish.STOP, value, as_json=as_json))
 
 
 @app.command(epilog="Example: bulk-transcribe reclaim")

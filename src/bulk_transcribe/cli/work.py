@@ -13,7 +13,7 @@ from rich.table import Table
 from bulk_transcribe.app import App, Engine, Gathered, InputRequest
 from bulk_transcribe.app.memory import share_one_heap
 from bulk_transcribe.app.settling import at_stake, explain
-from bulk_transcribe.cli import logs
+from bulk_transcribe.cli import logs, steer
 from bulk_transcribe.cli.interrupts import Interrupts
 from bulk_transcribe.cli.live import choose_view, counts_text
 from bulk_transcribe.cli.text import (
@@ -36,6 +36,8 @@ from bulk_transcribe.errors import (
     InputError,
     StopBatchError,
 )
+from bulk_transcribe.save.cluster import ClusterStore
+from bulk_transcribe.save.session import SessionStatus, Wish
 from bulk_transcribe.save.submissions import Decision
 
 __all__ = ["InputRequest", "Look", "Settings", "plan", "resume", "run"]
@@ -53,6 +55,14 @@ class Look:
     quiet: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The videos are done by workers: with which priority, and whether this process looks on."""
+
+    priority: str = "normal"
+    watch: bool = True
+
+
 def run(
     settings: Settings,
     request: InputRequest,
@@ -61,6 +71,7 @@ def run(
     name: str = "",
     refresh: bool = False,
     clock: Clock | None = None,
+    cluster: Cluster | None = None,
 ) -> int:
     """Read, plan, work, and leave files; the exit code."""
     logs.start(settings)
@@ -71,7 +82,11 @@ def run(
             if not gathered.items:
                 return _nothing_to_do(gathered, look)
             session_id = app.new_session(gathered, name=name)
-            return _work(app, session_id, look, refresh=refresh, problems=len(gathered.problems))
+            if cluster is None:
+                return _work(
+                    app, session_id, look, refresh=refresh, problems=len(gathered.problems)
+                )
+        return _hand_over(settings, session_id, look, cluster)
     finally:
         logs.stop()
 
@@ -92,15 +107,36 @@ def resume(
         with App(first) as app:
             session_id = app.session_id(session)
             stored = app.stored_flags(session_id)
-        with App(settings_with(stored)) as app:
+            was_with_workers = ClusterStore(app.database, app.clock).get(session_id) is not None
+            info = app.sessions.open_session(session_id).info()
+        settings = settings_with(stored)
+        if info.is_with_workers or info.status is SessionStatus.PAUSED:
+            return steer.wish(settings, session_id, Wish.RESUME, as_json=look.as_json)
+        with App(settings) as app:
             settle_doubts(app, session_id, in_doubt)
             left = app.sessions.prepare_resume(session_id, retry_failed=failed_too)
             if not left:
                 what = "to try again" if failed_too else "to do"
                 note(f"Nothing is left {what} in {session_id}.")
-            return _work(app, session_id, look, refresh=False, problems=None)
+            if not was_with_workers:
+                return _work(app, session_id, look, refresh=False, problems=None)
+        return _hand_over(settings, session_id, look, Cluster())
     finally:
         logs.stop()
+
+
+def _hand_over(settings: Settings, session_id: str, look: Look, cluster: Cluster) -> int:
+    steer.need_cluster()
+    from bulk_transcribe.cli import cluster as workers  # noqa: PLC0415 -- needs an extra
+
+    return workers.hand_over(
+        settings,
+        session_id,
+        cluster.priority,
+        watch=cluster.watch,
+        as_json=look.as_json,
+        quiet=look.quiet,
+    )
 
 
 def settle_doubts(app: App, session_id: str, wish: str) -> None:

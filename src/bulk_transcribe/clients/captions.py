@@ -26,7 +26,7 @@ from bulk_transcribe.clients.http import parse_retry_after_s, real_timeout_s
 from bulk_transcribe.clients.safe_text import one_line, short
 from bulk_transcribe.clients.youtube_reasons import find_reason, reason_error
 from bulk_transcribe.core.clock import Clock
-from bulk_transcribe.core.ports import Limiter, RequestLog
+from bulk_transcribe.core.ports import Limiter, Permit, RequestLog
 from bulk_transcribe.core.request import RequestKind, RequestRecord, Ticket
 from bulk_transcribe.core.transcript import Segment, Transcript
 from bulk_transcribe.errors import (
@@ -437,6 +437,7 @@ class _Gate(HTTPAdapter):
             failure: str | None = None
             try:
                 self._look_at(request.url)
+                _refuse_old(permit)
                 response = super().send(request, **kwargs)
                 status = response.status_code
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -522,6 +523,12 @@ def _refuse_tangled(body: bytes | bytearray, video_id: str) -> None:
             f"{video_id}: its captions are not words but a tangle of brackets.",
             code="unreadable_captions",
         )
+
+
+def _refuse_old(permit: Permit) -> None:
+    """A process that stood still since does not send on a permit of before."""
+    if not permit.is_fresh():
+        raise requests.exceptions.ConnectTimeout("this process stood still")
 
 
 def _never_left(error: BaseException) -> bool:

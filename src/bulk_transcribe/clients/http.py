@@ -244,7 +244,7 @@ class HttpClient:
         status: int | None = None
         failure: str | None = None
         try:
-            with self._deadline.within(self._real_timeout_s), self._open(call) as response:
+            with self._deadline.within(self._real_timeout_s), self._open(call, permit) as response:
                 status = response.status_code
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 permit.answered(status, headers)
@@ -262,6 +262,16 @@ class HttpClient:
             if ours.never_sent:
                 permit.unsent()
             raise ours from error
+        except _StalePermitError as error:
+            failure = type(error).__name__
+            permit.unsent()
+            raise NetworkError(
+                f"This process stood still before it sent a request to {call.service}, so its "
+                "leave to send had become too old: nothing was sent.",
+                next_step="It is tried again by itself.",
+                code="stale_permit",
+                never_sent=True,
+            ) from error
         except PrivateAddressError as error:
             failure = type(error).__name__
             raise _private_address(error, call, ticket) from error
@@ -282,7 +292,7 @@ class HttpClient:
             )
 
     @contextmanager
-    def _open(self, call: Call) -> Iterator[httpx2.Response]:
+    def _open(self, call: Call, permit: Permit) -> Iterator[httpx2.Response]:
         fields = None if call.form is None else [(k, (None, v)) for k, v in call.form.items()]
         with self._client.stream(
             call.method,
@@ -292,6 +302,7 @@ class HttpClient:
             json=call.json,
             files=fields,
             follow_redirects=call.follow_redirects,
+            extensions={"trace": _LastLook(permit)},
         ) as response:
             yield response
 
@@ -307,6 +318,30 @@ class HttpClient:
                     code="answer_too_long",
                 )
         return body.decode("utf-8", errors="replace")
+
+
+class _StalePermitError(Exception):
+    """The permit became too old before the first byte left."""
+
+
+class _LastLook:
+    """Called by the library at each step of an exchange (its "trace" extension).
+
+    Looks at the permit when the connection stands and the next thing is the first byte: whatever
+    took long, a frozen process or an unreachable database, was before. Sent on by a redirect, a
+    request is not looked at again.
+    """
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+        self._is_sent = False
+
+    def __call__(self, step: str, _facts: object) -> None:
+        if step != "http11.send_request_headers.started" or self._is_sent:
+            return
+        if not self._permit.is_fresh():
+            raise _StalePermitError
+        self._is_sent = True
 
 
 @contextmanager

@@ -50,6 +50,12 @@ class Permit(Protocol):
     def waited_s(self) -> float:
         """Clock seconds between asking and being granted."""
 
+    def is_fresh(self) -> bool:
+        """Whether it was granted just now. An older one must not be used: give it back.
+
+        Others may have stopped counting it, if this process stood still since.
+        """
+
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """The answer arrived. Header names in lower case. A 429 pauses the pool for everyone."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bulk_transcribe.core.control import RunControl
 from bulk_transcribe.core.stage import WaitReason
 
 
@@ -38,12 +39,14 @@ class Ticket:
         urgency: Which of several waiting requests of one kind goes first; higher is sooner.
         deadline_s: Clock reading (`Clock.now_s`) after which the permit is of no use; None waits.
         on_wait: Told why the request waits, outside of every lock.
+        control: Its halt ends the wait, as that of the limiter's own control does.
     """
 
     video_id: str | None = None
     urgency: float = 0.0
     deadline_s: float | None = None
     on_wait: OnWait = _ignore
+    control: RunControl | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,9 @@ class Giver(Protocol):
     def moment(self) -> Moment:
         """Now, on both clocks."""
 
+    def is_fresh(self, granted_s: float) -> bool:
+        """Whether a permit that was granted at this reading may still be used."""
+
     def note(self, answer: Answer) -> None:
         """An answer arrived."""
 
@@ -43,6 +46,10 @@ class GrantedPermit:
         self._unused = unused
         self._is_told = False
         self.waited_s = waited_s
+
+    def is_fresh(self) -> bool:
+        """Whether it was granted just now: a process that stood still must not use it."""
+        return self._giver.is_fresh(self._unused.granted_s)
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """The answer arrived. Header names in lower case. A 429 pauses the pool for everyone."""
@@ -83,6 +90,10 @@ class FreePermit:
     """For a kind without any limit."""
 
     waited_s = 0.0
+
+    def is_fresh(self) -> bool:
+        """Always: nobody counts it."""
+        return True
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Nothing to learn."""

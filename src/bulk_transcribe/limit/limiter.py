@@ -39,6 +39,10 @@ from bulk_transcribe.limit.window import Rules
 
 _log = logging.getLogger(__name__)
 
+#: A request goes out within so many real seconds after its permit was granted, or not on that
+#: permit. Far less than what has to pass until others stop counting a permit in flight: a lease
+#: (15 s), the time that a request takes (30 s), and the window.
+_FRESH_REAL_S = 5.0
 #: While the store cannot be reached nothing is given out. It is tried again this often, and
 #: after the patience everyone who waits gets the error (clock seconds).
 _STORE_RETRY_S, _STORE_PATIENCE_S = 1.0, 60.0
@@ -121,7 +125,7 @@ class DistributedRateLimiter:
     ) -> GrantedPermit | FreePermit:
         """As `permit`, without the block: the caller must end the permit, or it counts for ever."""
         ticket = ticket or Ticket()
-        self._raise_if_halted()
+        self._raise_if_halted(ticket)
         if not self._policy.limits(kind):
             ticket.on_wait(None, None)
             return FREE
@@ -130,6 +134,7 @@ class DistributedRateLimiter:
             waiter = Waiter(kind, ticket, self._clock.now_s(), self._joined, self._lock)
             self._line.join(waiter)
             self._greet(waiter)
+        forget = ticket.control.on_change(self._wake_all) if ticket.control else None
         try:
             permit_id = self._wait_for_turn(waiter)
             waited_s = max(0.0, waiter.granted_s - waiter.since_s)
@@ -137,6 +142,9 @@ class DistributedRateLimiter:
         except BaseException:
             self._drop(waiter)
             raise
+        finally:
+            if forget is not None:
+                forget()
         unused = Unused(permit_id, waiter.granted_s)
         return GrantedPermit(self, kind, unused, waited_s=waited_s)
 
@@ -238,6 +246,10 @@ class DistributedRateLimiter:
         """Now, on both clocks."""
         return moment(self._clock)
 
+    def is_fresh(self, granted_s: float) -> bool:
+        """Whether a permit that was granted at this reading may still be used."""
+        return self._clock.now_s() - granted_s <= _FRESH_REAL_S * self._clock.speed
+
     def note(self, answer: Answer) -> None:
         """An answer arrived. Never fails: what cannot be written now counts as in flight."""
         self._returns.add(answer, self._policy)
@@ -289,7 +301,7 @@ class DistributedRateLimiter:
                 news, me.news = me.news, None
                 is_leader = me is self._leader and self._due_s <= self._clock.now_s()
                 is_late = is_over(me, self._clock.now_s())
-            self._raise_if_halted()
+            self._raise_if_halted(me.ticket)
             if is_late:
                 raise too_late(me)
             if news is not None:
@@ -302,7 +314,7 @@ class DistributedRateLimiter:
         while not me.is_settled and me.news is None:
             now_s = self._clock.now_s()
             wake_s = self._due_s if me is self._leader else math.inf
-            if wake_s <= now_s or is_over(me, now_s) or self._is_halted():
+            if wake_s <= now_s or is_over(me, now_s) or self._is_halted(me.ticket):
                 return
             if me.ticket.deadline_s is not None:
                 wake_s = min(wake_s, me.ticket.deadline_s + _AFTER_S)
@@ -323,12 +335,13 @@ class DistributedRateLimiter:
             if self._leader is not None:
                 self._leader.signal.notify()
 
-    def _is_halted(self) -> bool:
-        return self._control is not None and self._control.is_halted
+    def _is_halted(self, ticket: Ticket) -> bool:
+        return any(each is not None and each.is_halted for each in (self._control, ticket.control))
 
-    def _raise_if_halted(self) -> None:
-        if self._control is not None:
-            self._control.raise_if_halted()
+    def _raise_if_halted(self, ticket: Ticket) -> None:
+        for control in (self._control, ticket.control):
+            if control is not None:
+                control.raise_if_halted()
 
     def _at(self, reading_s: float | None) -> datetime | None:
         if reading_s is None:

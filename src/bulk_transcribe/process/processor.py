@@ -194,7 +194,7 @@ class ParallelVideoProcessor:
             with ThreadPoolExecutor(
                 max_workers=self._most,
                 thread_name_prefix="video_processor",
-                initializer=_namer(),
+                initializer=name_threads(),
             ) as executor:
                 self._work(plan.items, executor)
         finally:
@@ -377,7 +377,7 @@ def _refuse_twice(items: Sequence[VideoItem]) -> None:
         raise ValueError(f"in the plan more than once: {', '.join(twice[:5])}")
 
 
-def _namer() -> Callable[[], None]:
+def name_threads() -> Callable[[], None]:
     """Names the threads `video_processor-0`, `-1`, and so on, as each of them begins."""
     numbers = itertools.count()
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Row,
     RowMapping,
     Select,
@@ -43,6 +44,8 @@ from bulk_transcribe.save.video_rows import (
     state_row,
 )
 
+#: The owner of a session that workers have: it is at work until it ends, whoever comes and goes.
+CLUSTER: Final = "cluster"
 _FINAL = sorted(stage.value for stage in FINAL_STAGES)
 _ADDED = ("sent", "refused", "failed", "waited_s", "took_s")
 #: Rows read at a time when a whole session is walked through.
@@ -127,6 +130,11 @@ class SessionInfo:
     def is_live(self) -> bool:
         """Whether a living process works on it."""
         return self.status in {SessionStatus.RUNNING, SessionStatus.PAUSED}
+
+    @property
+    def is_with_workers(self) -> bool:
+        """Whether it is not one process that works on it, but whoever of the workers is there."""
+        return self.engine_owner == CLUSTER
 
 
 class Session:
@@ -348,18 +356,26 @@ class Session:
         Raises:
             StoreError: it could not be written, or the session does not have the video.
         """
+        with self._database.transaction() as connection:
+            self.note_end(connection, state, result)
+
+    def note_end(self, connection: Connection, state: VideoState, result: VideoResult) -> None:
+        """Note a video's end within a transaction.
+
+        Raises:
+            StoreError: the session does not have the video.
+        """
         statement = (
             update(videos)
             .where(videos.c.session_id == self.session_id)
             .where(videos.c.video_id == state.video_id)
             .values(**end_row(state, result))
         )
-        with self._database.transaction() as connection:
-            if connection.execute(statement).rowcount != 1:
-                raise StoreError(
-                    f"The session {self.session_id} has no video {state.video_id}.",
-                    next_step="Was the session deleted while it ran? Start it anew.",
-                )
+        if connection.execute(statement).rowcount != 1:
+            raise StoreError(
+                f"The session {self.session_id} has no video {state.video_id}.",
+                next_step="Was the session deleted while it ran? Start it anew.",
+            )
 
     @outlasting
     def reopen(self, video_id: str) -> VideoItem | None:
@@ -547,7 +563,7 @@ def info_of(row: RowMapping, totals: Totals, database: Database) -> SessionInfo:
     """A row of `sessions` as people want to see it: a dead engine's session is interrupted."""
     status = SessionStatus(row["status"])
     owner = row["engine_owner"]
-    is_owned = owner is not None and database.is_alive(owner)
+    is_owned = owner is not None and is_at_work(owner, database)
     if status in {SessionStatus.RUNNING, SessionStatus.PAUSED} and not is_owned:
         status = SessionStatus.INTERRUPTED
     return SessionInfo(
@@ -566,6 +582,11 @@ def info_of(row: RowMapping, totals: Totals, database: Database) -> SessionInfo:
         engine_owner=owner,
         engine_heartbeat_at=row["engine_heartbeat_at"],
     )
+
+
+def is_at_work(owner: str, database: Database) -> bool:
+    """Whether the owner of a session lives; the workers as a whole always do."""
+    return owner == CLUSTER or database.is_alive(owner)
 
 
 def _totals(counts: Sequence[Row[str, int]]) -> Totals:

@@ -31,7 +31,7 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database, outlasting
-from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of
+from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of, is_at_work
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import sessions, submissions, videos, wishes
 from bulk_transcribe.save.video_rows import item_row, queued_again_row
@@ -294,12 +294,13 @@ class SessionManager:
         ).one_or_none()
         if row is None:
             raise _no_session(session_id)
-        if row.engine_owner is None or not self._database.is_alive(row.engine_owner):
+        if row.engine_owner is None or not is_at_work(row.engine_owner, self._database):
             return
         if but_mine and row.engine_owner == self._database.owner_id:
             return
         raise InputError(
-            f"The session {session_id} is being worked on by process {row.engine_pid}.",
+            f"The session {session_id} is being worked on by "
+            + ("the workers." if row.engine_pid is None else f"process {row.engine_pid}."),
             next_step="Watch it, or stop it first.",
             code="session_busy",
         )

@@ -22,6 +22,10 @@ class SpentPermit:
     headers: Mapping[str, str] = field(default_factory=dict)
     was_given_back: bool = False
     waited_s: float = 1.5
+    fresh: bool = True
+
+    def is_fresh(self) -> bool:
+        return self.fresh
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         self.status, self.headers = status, headers
@@ -33,7 +37,8 @@ class SpentPermit:
 class OpenLimiter:
     """Grants at once, or raises `refusal`."""
 
-    def __init__(self, refusal: BaseException | None = None) -> None:
+    def __init__(self, refusal: BaseException | None = None, *, fresh: bool = True) -> None:
+        self.fresh = fresh
         self.permits: list[SpentPermit] = []
         self.refusal = refusal
 
@@ -41,7 +46,7 @@ class OpenLimiter:
     def permit(self, kind: RequestKind, ticket: Ticket | None = None, /) -> Iterator[SpentPermit]:
         if self.refusal is not None:
             raise self.refusal
-        permit = SpentPermit(kind, ticket or Ticket())
+        permit = SpentPermit(kind, ticket or Ticket(), fresh=self.fresh)
         self.permits.append(permit)
         yield permit
 

@@ -282,6 +282,13 @@ def test_a_track_is_read_in_three_requests_with_three_permits(it: Desk) -> None:
     assert [(r.video_id, r.status) for r in it.log.records] == [(VIDEO, 200)] * 3
 
 
+def test_a_permit_from_before_a_standstill_is_given_back_and_nothing_is_asked(it: Desk) -> None:
+    it.limiter.fresh = False
+    it.refused(NetworkError)
+    assert it.plan.asked == []
+    assert [permit.was_given_back for permit in it.limiter.permits] == [True]
+
+
 def test_a_track_at_a_plain_address_needs_a_permit_too(it: Desk) -> None:
     it.plan.play(hand("en"), host=it.plan.url)
     assert it.fetch().text

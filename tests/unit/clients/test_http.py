@@ -207,6 +207,42 @@ def test_the_sender_is_told_after_the_permit_and_before_the_bytes() -> None:
     assert order == ["told with 1 permit", "bytes"]
 
 
+def test_a_permit_that_is_old_when_the_connection_stands_is_given_back_unused() -> None:
+    heard: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        heard.append(connection.recv(1))
+
+    limiter, log = OpenLimiter(fresh=False), MemoryLog()
+    with (
+        raw_server(talk) as url,
+        HttpClient(limiter=limiter, log=log, clock=SystemClock(), timeout_s=5.0) as http,
+        pytest.raises(NetworkError, match="stood still") as caught,
+    ):
+        http.send(call(url))
+    assert caught.value.never_sent
+    assert caught.value.code == "stale_permit"
+    assert heard == [b""]  # connected, and closed without a byte
+    assert limiter.permits[0].was_given_back
+
+
+def test_a_permit_is_looked_at_before_the_first_byte_and_not_again_after_a_redirect() -> None:
+    def talk(connection: socket.socket) -> None:
+        head = read_request(connection)
+        limiter.permits[0].fresh = False  # its age does not matter once the request is out
+        if b"/first" in head:
+            connection.sendall(
+                b"HTTP/1.1 302 Found\r\nLocation: /second\r\nContent-Length: 0\r\n"
+                b"Connection: close\r\n\r\n"
+            )
+        else:
+            connection.sendall(OK)
+
+    http, limiter, _ = client()
+    with raw_server(talk) as url, http:
+        assert http.send(call(f"{url}/first", follow_redirects=True)).status == 200
+
+
 def test_a_sender_that_refuses_stops_the_request_and_gives_the_permit_back() -> None:
     class NoError(BaseException):
         """Even what is no Exception."""

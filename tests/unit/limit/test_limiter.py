@@ -109,6 +109,17 @@ def test_a_request_that_never_left_gives_its_place_back_at_once() -> None:
     assert clock.now_s() == 1_000.0
 
 
+@pytest.mark.parametrize("speed", [1.0, 60.0])
+def test_a_permit_is_good_for_five_real_seconds(speed: float) -> None:
+    clock = FakeClock()
+    clock.speed = speed
+    with make(1, clock=clock).permit(SUBMIT) as permit:
+        clock.advance(5.0 * speed)
+        assert permit.is_fresh()
+        clock.advance(0.1 * speed)
+        assert not permit.is_fresh()
+
+
 def test_eight_threads_share_one_limit_and_nobody_is_forgotten() -> None:
     clock = FakeClock()
     limiter = make(10, clock=clock)
