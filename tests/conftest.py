@@ -1,7 +1,6 @@
 """What the tests of several folders share: the databases that they run on."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,21 +9,31 @@ from bulk_transcribe.save.database import open_database
 from tests.postgres import PostgresServer, programs, running_server
 
 
-@pytest.fixture(scope="session")
-def _servers() -> Iterator[ExitStack]:
-    with ExitStack() as parts:
-        yield parts
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the programs of a server its tests are left out."""
+    if programs() is not None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("postgres")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
-@pytest.fixture(scope="session")
-def postgres(_servers: ExitStack) -> PostgresServer:
-    """A server, with a database of that name `fresh` whose tables are made; one for all tests."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so once."""
     if programs() is None:
-        pytest.skip("no PostgreSQL here: install the package postgresql to run these tests")
-    server = _servers.enter_context(running_server())
-    server.sql("CREATE DATABASE fresh")
-    open_database(server.url("fresh")).close()
-    return server
+        terminalreporter.write_line(
+            "skipped: all tests on PostgreSQL; install the package postgresql to run them"
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server, with a database of the name `fresh` whose tables are made; one for all tests."""
+    with running_server() as server:
+        server.sql("CREATE DATABASE fresh")
+        open_database(server.url("fresh")).close()
+        yield server
 
 
 @pytest.fixture

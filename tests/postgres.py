@@ -5,6 +5,7 @@ the server ends with the tests, however they end. It takes lines: `stop`, `kill`
 `start`, and answers each with one.
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -158,6 +159,12 @@ def running_server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _end_with_us() -> None:
+    """Where the system can: the server gets a signal when its keeper is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG, linux/prctl.h
+
+
 class _Kept:
     """The server process."""
 
@@ -216,6 +223,7 @@ class _Kept:
             stderr=self._log,
             cwd=self._folder,
             start_new_session=True,  # Ctrl-C is for the tests: they end us
+            preexec_fn=_end_with_us,  # noqa: PLW1509 -- this program has one thread
             **self._as,
         )
 

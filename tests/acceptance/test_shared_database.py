@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Command
-from tests.postgres import GUARDED, PostgresServer, running_server
+from tests.postgres import GUARDED, running_server
 from tests.simulated import Simulated
 
 pytestmark = pytest.mark.postgres
@@ -75,9 +75,8 @@ def test_two_machines_share_limit_transcripts_and_claims(
 
 
 def test_a_run_outlasts_a_database_that_starts_anew(
-    command: Command, simulate: Callable[..., Simulated], postgres: PostgresServer
+    command: Command, simulate: Callable[..., Simulated]
 ) -> None:
-    del postgres  # asked for so that the test is skipped where there is none
     simulated = simulate()
     with running_server() as server:
         server.sql("CREATE DATABASE store")
@@ -102,7 +101,7 @@ def test_a_run_outlasts_a_database_that_starts_anew(
 
 
 def test_the_password_of_the_database_is_written_nowhere(
-    command: Command, postgres: PostgresServer, postgres_url: str
+    command: Command, postgres_url: str
 ) -> None:
     user, password = GUARDED
     wrong = postgres_url.replace("postgres@", f"{user}:{password}@")
@@ -116,7 +115,6 @@ def test_the_password_of_the_database_is_written_nowhere(
         assert password not in each.out + each.err
     kept = [path for path in (command.folder / "home").rglob("*") if path.is_file()]
     assert not [path for path in kept if password in path.read_text(errors="replace")]
-    del postgres
 
 
 def test_an_address_that_is_none_is_refused_before_anything_starts(command: Command) -> None:

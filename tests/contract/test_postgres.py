@@ -38,9 +38,8 @@ ROW = {"availability": "public", "live_state": "none", "source": "t"}
 
 
 @pytest.fixture
-def own_server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+def own_server() -> Iterator[PostgresServer]:
     """A server that the test may stop and kill."""
-    del postgres  # asked for so that the test is skipped where there is none
     with running_server() as server:
         yield server
 
