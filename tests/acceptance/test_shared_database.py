@@ -104,10 +104,10 @@ def test_the_password_of_the_database_is_written_nowhere(
     command: Command, postgres_url: str
 ) -> None:
     user, password = GUARDED
-    wrong = postgres_url.replace("postgres@", f"{user}:{password}@")
+    wrong = postgres_url.replace("postgres@", f"{user}:{password}-not@")
     said = [command("--database", wrong, "sessions")]
     assert said[0].code == 3
-    assert "refused the user or the password" in said[0].err or "DATABASE_URL" in said[0].err
+    assert "refused the user or the password" in said[0].err
     command.environ["DATABASE_URL"] = wrong
     said += [command("config"), command("config", "--json"), command("doctor"), command("sessions")]
     assert said[-1].code == 3

@@ -137,7 +137,8 @@ def shift_clock(after_s: float, wall_s: float, mono_s: float) -> None:
 
 def _forget_to_sync() -> None:
     """Commit without waiting for the disk."""
-    database: Any = import_module("bulk_transcribe.save.database")
+    database: Any = import_module("bulk_transcribe.save.sqlite")
+    assert database._begin_write  # where it is replaced, it has to be
 
     def hasty(connection: Any) -> None:
         connection.exec_driver_sql("PRAGMA synchronous=OFF")

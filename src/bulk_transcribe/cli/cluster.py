@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +18,7 @@ from bulk_transcribe.cluster.order import Priority
 from bulk_transcribe.cluster.queue import Queue
 from bulk_transcribe.cluster.worker import Worker
 from bulk_transcribe.config import Settings
+from bulk_transcribe.core.clock import SystemClock
 from bulk_transcribe.core.outcome import Totals
 from bulk_transcribe.errors import ConfigError
 from bulk_transcribe.save.session import SessionInfo, Wish
@@ -118,18 +118,19 @@ def _watch(app: App, dispatch: Dispatch, session_id: str, *, as_json: bool, quie
     """Look on until the session ends, and write the files of what is finished."""
     session = app.sessions.open_session(session_id)
     leaves = threading.Event()
-    told_s = wrote_s = time.monotonic()
+    clock = SystemClock()  # people wait in real time, whatever the speed of the run
+    told_s = wrote_s = clock.now_s()
     took_s = 0.0
     with _on_interrupt(leaves):
         while True:
             dispatch.end_if_over(session_id)  # also where no worker is left to see to it
             info = session.info()
-            now_s = time.monotonic()
+            now_s = clock.now_s()
             if not info.is_live or leaves.is_set():
                 break
             if now_s - wrote_s > max(_FILES_EVERY_S, _FILES_SHARE * took_s):
                 app.restore(session_id)
-                wrote_s = time.monotonic()
+                wrote_s = clock.now_s()
                 took_s = wrote_s - now_s
             if now_s - told_s > _TELL_EVERY_S and not (quiet or as_json):
                 note(_line(info.totals))

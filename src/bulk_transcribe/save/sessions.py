@@ -31,6 +31,7 @@ from bulk_transcribe.core.stage import FINAL_STAGES, Stage
 from bulk_transcribe.core.video import VideoItem
 from bulk_transcribe.errors import InputError
 from bulk_transcribe.save.database import Database, outlasting
+from bulk_transcribe.save.pulse_tables import pulses
 from bulk_transcribe.save.session import Session, SessionInfo, SessionStatus, info_of, is_at_work
 from bulk_transcribe.save.tables import problems as problems_table
 from bulk_transcribe.save.tables import sessions, submissions, videos, wishes
@@ -227,6 +228,12 @@ class SessionManager:
                     stopped_code="",
                     stopped_next_step="",
                 )
+            )
+            # that the run before was ending says nothing of this one
+            connection.execute(
+                update(pulses)
+                .where(pulses.c.session_id == session_id, pulses.c.is_draining.is_(True))
+                .values(is_draining=False)
             )
             # what was wished of an engine that has ended is not meant for this one
             connection.execute(

@@ -663,8 +663,8 @@ def test_every_video_gets_exactly_one_end_whatever_is_wished_and_when(
     assert len(chaos.begun) == len(set(chaos.begun))
     assert set(ends) == set(chaos.begun)  # ResultBook refuses a second end
     assert totals.total == len(kinds)
-    assert totals.queued + totals.finished == totals.total
-    assert totals.finished == len(ends)
+    assert totals.queued + totals.cancelled + totals.finished == totals.total
+    assert totals.cancelled + totals.finished == len(ends)
     assert totals.done == sum(each.stage is Stage.DONE for each in ends.values())
     assert chaos.was_cut_short or totals.queued == totals.cancelled == 0
     assert scene.processor.in_flight == 0

@@ -70,7 +70,7 @@ def test_each_key_says_where_it_comes_from_or_how_to_set_it(tmp_path: Path) -> N
     }
     assert found["deAPI key"] == (True, "from environment variable DEAPI_API_KEY")
     assert found["YouTube Data API key"] == (False, "set it with YOUTUBE_DATA_API_KEY")
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 def test_every_setting_is_in_the_table_secrets_by_their_state_alone() -> None:
